@@ -38,7 +38,7 @@ types: $(VENV)/.dev-installed
 	$(BIN)/mypy
 
 imports: $(VENV)/.dev-installed
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 fmt: $(VENV)/.dev-installed ## Format the code and repair what can be repaired safely.
 	$(BIN)/ruff check --fix --exit-zero --quiet .
