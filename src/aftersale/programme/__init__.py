@@ -1,0 +1,1 @@
+"""What has the merchant written, and which of it is in force?"""

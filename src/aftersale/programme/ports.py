@@ -1,0 +1,101 @@
+"""What is a store as a whole?
+
+A store hands out transactions. Inside one, each stage finds its own part; nothing is written
+before the transaction commits, everything is after it.
+"""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from aftersale.delivery.ports import Mailbox, Outbox
+from aftersale.kernel.instants import Instant
+from aftersale.ledger.ports import Identities, Ledger, PersonalData
+from aftersale.turn.ports import Decisions, Journal, States
+
+
+class Deployment(msgspec.Struct, frozen=True, gc=False):
+    """One version of the merchant's folder, complete."""
+
+    version: int
+    digest: str
+    deployed_at: Instant
+    files: dict[str, str]
+    """Path inside the folder → text."""
+    note: str = ""
+
+
+class Deployments(Protocol):
+    """Every version of the programme that was ever in force."""
+
+    def add(self, deployment: Deployment) -> None: ...
+
+    def get(self, version: int) -> Deployment | None: ...
+
+    def latest(self) -> Deployment | None: ...
+
+    def history(self) -> list[Deployment]:
+        """Newest first, without the files."""
+        ...
+
+
+class Meta(Protocol):
+    """Small named values of the store: mode, clock, secrets, progress of imports."""
+
+    def get(self, name: str) -> Any:
+        """The value (any JSON-like value), None where there is none."""
+        ...
+
+    def set(self, name: str, value: Any) -> None: ...
+
+
+class Transaction(Protocol):
+    """The store's parts inside one transaction."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def identities(self) -> Identities: ...
+    @property
+    def personal(self) -> PersonalData: ...
+    @property
+    def states(self) -> States: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def mailbox(self) -> Mailbox: ...
+    @property
+    def deployments(self) -> Deployments: ...
+    @property
+    def meta(self) -> Meta: ...
+
+
+class Store(Protocol):
+    """One merchant's store."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that may write; commits at the end of the block, undone on an error.
+
+        On SQLite BEGIN IMMEDIATE: one at a time; others wait, then Operational.
+        """
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A consistent view that does not block writers; writing in it is an error."""
+        ...
+
+    def backup(self, target: Path) -> dict[str, Any]:
+        """Copy the whole store to a file while it is in use; sizes and last position."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Schema version, bytes on disk, rows per table: for doctor."""
+        ...
+
+    def close(self) -> None: ...

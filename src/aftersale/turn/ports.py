@@ -1,0 +1,132 @@
+"""What must a store offer so that a turn happens completely or not at all?"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from aftersale.kernel.ids import CustomerId, Position
+from aftersale.kernel.instants import Instant
+from aftersale.turn.decision import Decision
+
+
+class StateRow(msgspec.Struct, frozen=True, gc=False):
+    """A customer's encoded state as it lies in the store."""
+
+    customer: CustomerId
+    version: int
+    """Raised by one at each save; 0 is a customer that has no row yet."""
+    blob: bytes
+    wakes_at: Instant | None
+
+
+class TurnRecord(msgspec.Struct, frozen=True, gc=False):
+    """The journal's line of one turn: all that is needed to run it again."""
+
+    turn: int
+    now: Instant
+    own: bool
+    """Whether each input was taken at its own instant (driven clock) instead of at `now`."""
+    after: Position
+    upto: Position
+    """The turn took the entries in (after, upto]."""
+    programme: int
+    engine: str
+    woken: bytes = b""
+    """msgpack list of the customers that only an alarm woke, ascending."""
+    calibration: str = ""
+
+
+class States(Protocol):
+    """One row a customer, with the instant of its next alarm."""
+
+    def load(self, customers: Sequence[CustomerId]) -> dict[CustomerId, StateRow]:
+        """The rows that exist."""
+        ...
+
+    def save(self, rows: Sequence[StateRow]) -> None:
+        """Write rows; `version` is the one each was loaded with (0: new). StaleState if moved."""
+        ...
+
+    def remove(self, customer: CustomerId) -> None:
+        """Drop the row of a customer that was absorbed or erased."""
+        ...
+
+    def due(self, until: Instant, limit: int) -> list[tuple[CustomerId, Instant]]:
+        """Customers whose alarm is at or before `until`, earliest first (ties: lower id)."""
+        ...
+
+    def next_alarm(self) -> Instant | None:
+        """The earliest alarm of all."""
+        ...
+
+    def page(self, after: CustomerId, limit: int) -> list[StateRow]:
+        """Rows with an id above `after`, ascending."""
+        ...
+
+    def count(self) -> int:
+        """How many customers have a state."""
+        ...
+
+
+class StaleState(Exception):  # noqa: N818 - a refusal of the store that the turn handles
+    """A state row was moved by somebody else since it was loaded; nothing was written."""
+
+
+class Journal(Protocol):
+    """Every turn in order: with the ledger it is the whole history of decisions."""
+
+    def append(self, record: TurnRecord) -> None:
+        """Add the line of a turn."""
+        ...
+
+    def read(self, after: int = 0) -> Iterator[TurnRecord]:
+        """Lines after that turn, in order."""
+        ...
+
+    def last(self) -> TurnRecord | None:
+        """The newest line: its `upto` is the cursor of the turn loop."""
+        ...
+
+
+class DecisionRow(msgspec.Struct, frozen=True, gc=False):
+    """How often something was decided, for tables and reports."""
+
+    journey: str
+    step: str
+    kind: str
+    reason: str
+    count: int
+    people: int
+
+
+class Decisions(Protocol):
+    """The record of what was decided."""
+
+    def append(self, turn: int, decisions: Sequence[Decision]) -> None:
+        """Add the decisions of a turn."""
+        ...
+
+    def get(self, customer: CustomerId, seq: int) -> Decision | None:
+        """One decision."""
+        ...
+
+    def of(self, customer: CustomerId, *, limit: int = 1000) -> list[Decision]:
+        """The customer's newest decisions, newest first."""
+        ...
+
+    def newest(self, *, journey: str = "", kind: str = "", limit: int = 100) -> list[Decision]:
+        """The newest decisions of all, newest first, by journey and kind where given."""
+        ...
+
+    def ordered(self) -> Iterator[Decision]:
+        """All, by (customer, seq)."""
+        ...
+
+    def counts(self, *, since: Instant = 0, until: Instant | None = None) -> list[DecisionRow]:
+        """Decisions with `now` in [since, until) counted by journey, step, kind and reason."""
+        ...
+
+    def total(self) -> int:
+        """How many there are."""
+        ...
