@@ -9,7 +9,12 @@ from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
 
 QUEUED, CLAIMED, SENT, FAILED, DROPPED, UNKNOWN = (
-    "queued", "claimed", "sent", "failed", "dropped", "unknown",
+    "queued",
+    "claimed",
+    "sent",
+    "failed",
+    "dropped",
+    "unknown",
 )
 """The life of a send: queued → claimed → sent | failed | unknown, or queued → dropped.
 
@@ -72,7 +77,9 @@ class Outbox(Protocol):
         """Messages that wait to be claimed, decided at or before `until`, oldest first."""
         ...
 
-    def move(self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = "") -> bool:
+    def move(
+        self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = ""
+    ) -> bool:
         """Carry a send on in its life; False (and nothing written) where it may not go there."""
         ...
 

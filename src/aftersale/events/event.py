@@ -138,7 +138,9 @@ def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
     if facts.get("zone") and not is_zone(str(facts["zone"])):
         facts.pop("zone")
     if isinstance(facts.get("promised_at"), str):
-        facts["promised_at"] = parse_instant(facts["promised_at"], zone=str(facts.get("zone") or "UTC"))
+        facts["promised_at"] = parse_instant(
+            facts["promised_at"], zone=str(facts.get("zone") or "UTC")
+        )
     currency = str(facts.get("currency") or "")
     for money in ("total", "amount", "discount", "shipping"):
         if isinstance(facts.get(money), (str, float)):
@@ -149,7 +151,9 @@ def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
         return msgspec.convert(facts, body_type, strict=False)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
-        raise Refusal(f"{kind}: {text}", where=f"data.{where.rstrip('`')}" if where else "data") from None
+        raise Refusal(
+            f"{kind}: {text}", where=f"data.{where.rstrip('`')}" if where else "data"
+        ) from None
 
 
 def _line(line: Any, currency: str) -> Any:

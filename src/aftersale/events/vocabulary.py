@@ -232,7 +232,9 @@ BODIES: dict[str, type[Body]] = {
     "catalogue.updated": CatalogueUpdated,
 }
 
-OURS = frozenset({"customer.merged", "history.summarised", "calibration.fitted", "catalogue.updated"})
+OURS = frozenset(
+    {"customer.merged", "history.summarised", "calibration.fitted", "catalogue.updated"}
+)
 """Types that only this system writes; from outside they are refused."""
 
 _CHANNELS = ("email", "sms", "push")

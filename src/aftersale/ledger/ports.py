@@ -64,9 +64,7 @@ class Ledger(Protocol):
         """The newest conflicts first."""
         ...
 
-    def read(
-        self, after: Position, limit: int, *, upto: Position | None = None
-    ) -> list[Entry]:
+    def read(self, after: Position, limit: int, *, upto: Position | None = None) -> list[Entry]:
         """Entries in (after, upto] by position, customers as the pointers say now."""
         ...
 
@@ -153,7 +151,9 @@ class PersonalData(Protocol):
         """What the event at that position told, empty where nothing or erased."""
         ...
 
-    def erase(self, customer: CustomerId, at: Instant, suppression: Sequence[bytes]) -> dict[str, int]:
+    def erase(
+        self, customer: CustomerId, at: Instant, suppression: Sequence[bytes]
+    ) -> dict[str, int]:
         """Delete personal rows, refs, outbox bodies and caught messages of the customer.
 
         Leaves an entry in the list of erasures and the keyed hashes of its addresses, so that

@@ -1,0 +1,69 @@
+"""How recently, how often and for how much did this customer buy, compared with the others?
+
+Quintiles from 1 to 5, 5 is best. Equal values always get equal scores: the cut points are
+values, not ranks.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+
+from aftersale.models.calibration import Cuts
+
+_SHARES = (0.2, 0.4, 0.6, 0.8)
+
+
+def cuts_of(values: Sequence[float]) -> tuple[float, ...]:
+    """The four values that part the sorted values into fifths (lower order statistic)."""
+    if not values:
+        return ()
+    ordered = sorted(values)
+    return tuple(
+        float(ordered[min(int(share * len(ordered)), len(ordered) - 1)]) for share in _SHARES
+    )
+
+
+def fit(rows: Sequence[tuple[float, float, float]]) -> Cuts:
+    """Cut points of (days since the last order, orders, revenue) of everybody who bought."""
+    return Cuts(
+        recency_days=cuts_of([row[0] for row in rows]),
+        orders=cuts_of([row[1] for row in rows]),
+        revenue=cuts_of([row[2] for row in rows]),
+    )
+
+
+def recency_score(days: float, cuts: Cuts) -> int:
+    """5 for the most recent fifth; 0 without a calibration."""
+    return 5 - bisect_left(cuts.recency_days, days) if cuts.recency_days else 0
+
+
+def frequency_score(orders: float, cuts: Cuts) -> int:
+    """5 for the most frequent fifth."""
+    return 1 + bisect_right(cuts.orders, orders) if cuts.orders else 0
+
+
+def monetary_score(revenue: float, cuts: Cuts) -> int:
+    """5 for the fifth that spent most."""
+    return 1 + bisect_right(cuts.revenue, revenue) if cuts.revenue else 0
+
+
+def named(recency: int, frequency: int) -> str:
+    """The usual names of the recency x frequency grid; empty without scores."""
+    if not recency or not frequency:
+        return ""
+    match (recency, frequency):
+        case (r, f) if r >= 4 and f >= 4:
+            return "champions"
+        case (r, f) if r >= 3 and f >= 3:
+            return "loyal"
+        case (r, f) if r >= 4:
+            return "recent"
+        case (3, _):
+            return "promising"
+        case (r, f) if f >= 4:
+            return "cannot-lose"
+        case (r, f) if f >= 3:
+            return "at-risk"
+        case (2, _):
+            return "about-to-sleep"
+        case _:
+            return "hibernating"

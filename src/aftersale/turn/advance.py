@@ -1,0 +1,367 @@
+"""What does a customer's state become when events arrive and alarms ring, and what is decided?
+
+`advance` is the whole decision. It is pure: the same state, inputs, world and instants give the
+same new state and decisions, wherever it runs: live, in a replay, a backtest or a simulation.
+
+Order within a customer: events by position, then alarms by due instant, one at a time. With a
+driven clock (`own`) each event is taken at its own arrival, so alarms due before it ring before.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from aftersale.customers.fold import fold, unite
+from aftersale.events.event import Entry
+from aftersale.events.vocabulary import ConsentEvent, MessageEvent
+from aftersale.gates.standing import Contact, Intent
+from aftersale.journeys.definition import END, Send, Wait, matches, next_remaining
+from aftersale.journeys.run import NOT_DUE, Run
+from aftersale.kernel.ids import CustomerId
+from aftersale.kernel.instants import Instant
+from aftersale.turn.arbiter import hold_slot
+from aftersale.turn.course import Course
+from aftersale.turn.decision import Decision
+from aftersale.turn.programme import MOVES_DATES, STOPS, Graph, World
+from aftersale.turn.slots import is_paused
+from aftersale.turn.starts import arm_dates, is_returned, start_at, start_on
+from aftersale.turn.state import NOTHING, Arm, State
+from aftersale.turn.walk import date_of, end, go_on, retry, walk
+
+_MOST_ALARMS = 10_000
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one advance decided; the state was changed in place."""
+
+    decisions: list[Decision]
+    intents: list[tuple[int, Intent, dict[str, Any]]]
+    """(number of the decision, the message, further facts of the run)."""
+    tasks: list[tuple[int, Intent, dict[str, Any]]]
+    wakes_at: Instant | None
+
+
+def advance(
+    customer: CustomerId,
+    state: State,
+    entries: Sequence[Entry],
+    world: World,
+    *,
+    now: Instant,
+    own_from: Instant | None = None,
+    woken: bool = False,
+) -> Outcome:
+    """Take the entries, then let every alarm due by `now` ring.
+
+    `own_from`: with a driven clock every input is taken at its own instant, between this one and
+    `now`; else all at `now`. `woken`: an alarm or a change of the world brought the customer here,
+    so dates are read again.
+    """
+    course = Course(customer, state, world)
+    own = own_from is not None
+    floor = now if own_from is None else own_from
+    course.stand_at(floor, floor, 0)
+    if state.programme != world.programme.version:
+        _migrate(course, floor)
+        woken = True
+    course.dates_moved = woken
+    if woken:
+        _move_waits(course)
+    for entry in entries:
+        at = max(floor, min(entry.received_at, now)) if own else now
+        if own:
+            _ring(course, at - 1, own)
+        course.stand_at(entry.at, at, entry.position)
+        _take(course, entry)
+    _ring(course, now, own)
+    return Outcome(course.decisions, course.intents, course.tasks, wakes_at(course))
+
+
+def absorb(state: State, other: State) -> None:
+    """Unite the state of an absorbed customer with the survivor's, in place."""
+    unite(state.profile, other.profile)
+    mine = {(run.journey, run.key): run for run in state.runs}
+    for run in other.runs:
+        held = mine.get((run.journey, run.key))
+        if held is None:
+            state.runs.append(run)
+        elif run.started_at < held.started_at:
+            state.runs[state.runs.index(held)] = run
+    state.contacts = sorted(
+        {*state.contacts, *other.contacts}, key=lambda c: (c.at, c.journey, c.step)
+    )
+    for lineage, arm in other.arms.items():
+        held_arm = state.arms.get(lineage)
+        if held_arm is None:
+            state.arms[lineage] = arm
+        elif held_arm.side != arm.side:
+            state.arms[lineage] = Arm("mixed", min(held_arm.at, arm.at))
+    for memory, at in other.begun.items():
+        state.begun[memory] = max(state.begun.get(memory, 0), at)
+    for name, armed in other.dates.items():
+        held_date = state.dates.setdefault(name, armed)
+        held_date.done = max(held_date.done, armed.done)
+    if other.slot_at and (not state.slot_at or other.slot_at < state.slot_at):
+        state.slot_at = other.slot_at
+
+
+def wakes_at(course: Course) -> Instant | None:
+    """The next alarm of the customer; None where it sleeps until an event comes."""
+    due = _next_due(course)
+    return None if due is None else due[0]
+
+
+def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
+    """(instant, kind, what) of the earliest alarm: runs first, then dates, then the slot."""
+    if course.dates_moved:
+        arm_dates(course)
+    state = course.state
+    best: tuple[Instant, int, Any] | None = None
+    for run in state.runs:
+        due = run.due
+        if due and (best is None or due < best[0]) and not is_paused(course, run):
+            best = (due, 0, run)
+    for name, armed in state.dates.items():
+        if armed.at and (best is None or armed.at < best[0]):
+            journey = course.programme.journeys.get(name)
+            if journey is not None and not journey.paused:
+                best = (armed.at, 1, name)
+    if state.slot_at and (best is None or state.slot_at < best[0]):
+        best = (state.slot_at, 2, None)
+    return best
+
+
+def _ring(course: Course, until: Instant, own: bool) -> None:
+    """Let the alarms due by `until` ring, the earliest first."""
+    for _ in range(_MOST_ALARMS):
+        found = _next_due(course)
+        if found is None or found[0] > until:
+            return
+        due, kind, what = found
+        course.stand_at(due, max(due, course.now) if own else until, 0)
+        if kind == 0:
+            _run_due(course, what)
+        elif kind == 1:
+            armed = course.state.dates[what]
+            armed.done, armed.at = armed.at, NOTHING
+            start_at(course, course.programme.journeys[what], due)
+        else:
+            hold_slot(course)
+
+
+def _run_due(course: Course, run: Run) -> None:
+    graph = course.programme.graph(run.journey, run.version)
+    if graph is None or run.step == END:
+        end(course, run, "exit", "no-version")
+        return
+    step = graph.steps[run.step]
+    if isinstance(step, Send):
+        _send_due(course, run, graph, step)
+    else:
+        go_on(course, run, graph, run.due)
+
+
+def _send_due(course: Course, run: Run, graph: Graph, step: Send) -> None:
+    """A put-off order fact is tried again; a marketing message has come to its end."""
+    if step.purpose in course.programme.policy.consent_purposes:
+        reason = run.note or "outranked"
+        course.decide("hold", run, step=step.id, reason=reason, values=((), run.due))
+    elif not retry(course, run, graph, step):
+        return
+    go_on(course, run, graph, course.at)
+
+
+def _take(course: Course, entry: Entry) -> None:
+    """One event: what is known, what it ends, what it moves, what it begins."""
+    news = fold(course.state.profile, entry)
+    kind, programme = entry.type, course.programme
+    moves = kind in MOVES_DATES or programme.moves_always
+    if moves:
+        course.reading.changed()
+        course.dates_moved = bool(programme.dates)
+    state = course.state
+    if state.contacts and entry.at < state.contacts[-1].at:
+        _late(course, entry)
+    if state.runs:
+        if kind in programme.watched:
+            _watch(course, entry)
+        if kind in STOPS:
+            _stop(course)
+        if moves:
+            _move_waits(course)
+    starts = programme.starts.get(kind)
+    if starts and news and not entry.history:
+        course.reading.entry = entry
+        start_on(course, entry, starts)
+        course.reading.entry = None
+
+
+def _watch(course: Course, entry: Entry) -> None:
+    """Let the live runs see the event: goals, exits, waits, and messages it makes needless."""
+    kind, reading = entry.type, course.reading
+    reading.entry = entry
+    for run in list(course.state.runs):
+        graph = course.programme.graph(run.journey, run.version)
+        if graph is None or kind not in graph.watched or entry.position == run.cause:
+            continue
+        reading.run = run
+        if entry.at >= run.started_at and _ends(course, run, graph, entry):
+            continue
+        reading.run = run
+        for n, unless in graph.unless.items():
+            if (
+                n not in run.called_off
+                and entry.at >= run.started_at
+                and matches(unless, kind, reading)
+            ):
+                run.called_off = {**run.called_off, n: entry.at}
+        step = graph.steps[run.step] if run.step != END else None
+        if (
+            isinstance(step, Wait)
+            and step.until is not None
+            and not is_paused(course, run)
+            and entry.at >= run.entered_at
+            and matches(step.until, kind, reading)
+        ):
+            reading.run = None
+            run.came = True
+            go_on(course, run, graph, entry.at)
+    reading.run = reading.entry = None
+
+
+def _ends(course: Course, run: Run, graph: Graph, entry: Entry) -> bool:
+    goal = graph.journey.goal
+    reading = course.reading
+    if (
+        goal is not None
+        and entry.at <= run.started_at + goal.within
+        and matches(goal.watch, entry.type, reading)
+    ):
+        reading.run = None
+        end(course, run, "goal", "")
+        return True
+    if any(matches(watch, entry.type, reading) for watch in graph.journey.exits):
+        reading.run = None
+        end(course, run, "exit", "exit-event")
+        return True
+    return False
+
+
+def _stop(course: Course) -> None:
+    """End the runs about orders and lines that were cancelled or went back."""
+    orders = course.state.profile.orders
+    for run in list(course.state.runs):
+        if not run.order:
+            continue
+        order = orders.get(run.order)
+        if order is None:
+            continue
+        if order.cancelled_at or (run.product and run.product in order.cancelled):
+            end(course, run, "exit", "cancelled")
+        elif is_returned(course, run):
+            end(course, run, "exit", "returned")
+
+
+def _move_waits(course: Course) -> None:
+    """Read the dates again for which runs wait, and move the runs with them, both ways."""
+    for run in course.state.runs:
+        graph = course.programme.graph(run.journey, run.version)
+        if graph is None or not graph.dated or run.step == END:
+            continue
+        step = graph.steps[run.step]
+        if not isinstance(step, Wait) or not step.date:
+            continue
+        date = date_of(course, run, step)
+        if date is None:
+            continue
+        due = max(date, 1)
+        if due != run.due:
+            course.decide("wait", run, step=step.id, reason="moved", values=(run.due, due))
+            run.due = due
+
+
+def _late(course: Course, entry: Entry) -> None:
+    """Count the messages that would not have gone had this event been known in time."""
+    body, kind = entry.body, entry.type
+    withdrawn = ""
+    if kind == "consent.withdrawn" and isinstance(body, ConsentEvent):
+        withdrawn = f"{body.channel}/{body.purpose}"
+    elif kind == "message.unsubscribed" and isinstance(body, MessageEvent):
+        withdrawn = f"{body.channel}/{body.kind or 'marketing'}"
+    for contact in course.state.contacts:
+        if contact.at <= entry.at:
+            continue
+        if withdrawn:
+            against = withdrawn == f"{contact.channel}/{contact.purpose}"
+        else:
+            against = entry.at >= contact.started_at and _against(course, contact, entry)
+        if against:
+            run = _as_run(contact)
+            course.decide("late", run, reason="before-we-knew", values=(contact.at, entry.at))
+
+
+def _against(course: Course, contact: Contact, entry: Entry) -> bool:
+    graph = course.programme.graph(contact.journey, contact.version)
+    if graph is None or entry.type not in graph.watched:
+        return False
+    unless = graph.unless.get(contact.step)
+    if unless is None:
+        return False
+    reading = course.reading
+    reading.entry, reading.run = entry, _as_run(contact)
+    found = matches(unless, entry.type, reading)
+    reading.entry = reading.run = None
+    return found
+
+
+def _as_run(contact: Contact) -> Run:
+    return Run(
+        contact.journey,
+        contact.version,
+        contact.order or contact.product,
+        contact.step,
+        contact.at,
+        contact.started_at,
+        order=contact.order,
+        product=contact.product,
+        parcel=contact.parcel,
+        came=contact.came,
+    )
+
+
+def _migrate(course: Course, now: Instant) -> None:
+    """The programme changed: move the runs whose journey says so to its new version."""
+    state, programme = course.state, course.programme
+    first_time = state.programme == 0
+    state.programme = programme.version
+    if first_time:
+        return
+    for run in list(state.runs):
+        current = programme.journeys.get(run.journey)
+        if current is None or current.version == run.version or current.in_flight != "migrate":
+            continue
+        old = programme.graph(run.journey, run.version)
+        new = programme.graph(current.name, current.version)
+        if old is None or new is None:
+            continue
+        place = next_remaining(old.journey, run.step, current)
+        same = place != END and old.steps[run.step].id == current.steps[place].id
+        course.decide("wait", run, reason="migrated", values=(run.version, current.version))
+        run.version = current.version
+        if same:
+            run.step = place
+            _remeasure(course, run, new)
+        else:
+            run.step, run.due, run.pending, run.called_off = place, NOT_DUE, False, {}
+            walk(course, run, new, now)
+
+
+def _remeasure(course: Course, run: Run, graph: Graph) -> None:
+    """A run that stays at its step waits as long as the new version says."""
+    step = graph.steps[run.step]
+    run.called_off = {}
+    if isinstance(step, Wait) and step.until is None and not step.date and step.minute < 0:
+        run.due = run.entered_at + step.delay
+    elif isinstance(step, Send) and run.pending:
+        run.due = run.entered_at + step.useful

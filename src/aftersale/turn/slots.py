@@ -1,0 +1,63 @@
+"""When is the customer's next slot?
+
+Marketing messages do not go when they fall due. They wait for the slot, by default one a day at
+the customer's best hour, an alarm like any other.
+"""
+
+from aftersale.customers.profile import NEVER
+from aftersale.journeys.run import Run
+from aftersale.kernel.draw import draw
+from aftersale.kernel.instants import MINUTE, Instant
+from aftersale.kernel.zones import minute_of_day, next_at
+from aftersale.turn.course import Course
+from aftersale.turn.state import NOTHING
+
+ENOUGH_REACTIONS = 5
+"""Reactions from which on the customer's own hour serves."""
+
+
+def arm(course: Course, after: Instant) -> None:
+    """Set the alarm of the next slot, if none is set."""
+    if course.state.slot_at == NOTHING:
+        course.state.slot_at = next_slot(course, after)
+
+
+def next_slot(course: Course, after: Instant) -> Instant:
+    """The customer's first slot not before `after`.
+
+    Its minute is the customer's own best hour or the policy's, spread by a draw so that not
+    everybody is written to in the same second.
+    """
+    policy = course.programme.policy
+    zone = course.reading.whereabouts.zone
+    spread = round(draw(policy.seed, "slot", course.customer) * policy.slot_spread)
+    spread -= spread % MINUTE
+    start = next_at(max(after - spread, 0), best_minute(course, zone), zone)
+    return start + spread
+
+
+def best_minute(course: Course, zone: str) -> int:
+    """The start of the hour in which the customer reacts most, else the policy's minute."""
+    policy = course.programme.policy
+    hours: dict[int, int] = {}
+    for reaction in course.state.profile.messages.values():
+        at = reaction.clicked_at or reaction.opened_at
+        if at != NEVER:
+            hour = minute_of_day(at, zone) // 60
+            hours[hour] = hours.get(hour, 0) + 1
+    if sum(hours.values()) < ENOUGH_REACTIONS:
+        return policy.slot_minute
+    minute = max(hours, key=lambda hour: (hours[hour], -hour)) * 60
+    quiet = policy.quiet
+    inside = (
+        quiet.start <= minute < quiet.end
+        if quiet.start <= quiet.end
+        else minute >= quiet.start or minute < quiet.end
+    )
+    return policy.slot_minute if inside else minute
+
+
+def is_paused(course: Course, run: Run) -> bool:
+    """Whether the run's journey is frozen now."""
+    journey = course.programme.journeys.get(run.journey)
+    return journey is not None and journey.paused
