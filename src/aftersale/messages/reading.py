@@ -1,0 +1,157 @@
+"""How does an HTML mail read without its HTML?
+
+Headings and paragraphs stand apart, list items get a dash or their number, cells of a row stand
+side by side, a link is its words, a colon and its address. What is not shown is not read.
+"""
+
+import re
+from html.parser import HTMLParser
+
+import msgspec
+
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_SILENT = frozenset({"head", "script", "style", "template", "title"})
+_VOID = frozenset({"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"})
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_SECTIONS = frozenset({"footer", "header", "hr", "main", "section", "table"})
+_APART = _HEADINGS | _SECTIONS | {"blockquote", "ol", "p", "pre", "ul"}
+_OWN_LINE = frozenset({"div", "dd", "dt", "li", "tr"})
+_ADDRESSES = frozenset({"action", "background", "formaction", "href", "src"})
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """The words of a page and every address that it points to."""
+
+    text: str
+    addresses: tuple[str, ...]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.out: list[str] = []
+        self.addresses: list[str] = []
+        self._gap = 0
+        self._space = False
+        self._silent: list[str] = []
+        self._preformatted = 0
+        self._lists: list[int | None] = []
+        self._links: list[tuple[str, int]] = []
+        self._cells = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        self.addresses += [named[name] for name in sorted(_ADDRESSES & named.keys())]
+        hidden = "hidden" in named or _HIDDEN_STYLE.search(named.get("style", ""))
+        if self._silent or tag in _SILENT or hidden:
+            if tag not in _VOID:
+                self._silent.append(tag)
+            return
+        self._block(tag)
+        self._open(tag, named)
+
+    def _open(self, tag: str, named: dict[str, str]) -> None:
+        match tag:
+            case "br":
+                self._gap = max(self._gap, 1)
+            case "img":
+                self._say(named.get("alt", ""))
+            case "pre":
+                self._preformatted += 1
+            case "ul" | "ol":
+                self._lists.append(0 if tag == "ol" else None)
+            case "li":
+                self._item()
+            case "tr":
+                self._cells = 0
+            case "td" | "th":
+                self._cell()
+            case "a":
+                self._links.append((named.get("href", ""), len(self.out)))
+            case _:
+                pass
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._silent:
+            if tag in self._silent:
+                while self._silent.pop() != tag:
+                    pass
+            return
+        match tag:
+            case "a" if self._links:
+                self._end_link(*self._links.pop())
+            case "pre":
+                self._preformatted = max(self._preformatted - 1, 0)
+            case "ul" | "ol" if self._lists:
+                self._lists.pop()
+            case _:
+                pass
+        self._block(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._silent:
+            return
+        if self._preformatted:
+            self._break_line()
+            self.out.append(data)
+            return
+        self._say(data)
+
+    def _block(self, tag: str) -> None:
+        nested = tag in {"ul", "ol"} and bool(self._lists)
+        if tag in _APART and not nested:
+            self._gap = 2
+        elif tag in _OWN_LINE or nested:
+            self._gap = max(self._gap, 1)
+
+    def _cell(self) -> None:
+        self._cells += 1
+        if self._cells > 1 and not self._gap:
+            self.out.append("  ")
+
+    def _item(self) -> None:
+        self._break_line()
+        mark = "- "
+        if self._lists and (number := self._lists[-1]) is not None:
+            self._lists[-1] = number + 1
+            mark = f"{number + 1}. "
+        self.out.append("  " * max(len(self._lists) - 1, 0) + mark)
+
+    def _end_link(self, address: str, start: int) -> None:
+        words = "".join(self.out[start:]).strip()
+        shown = address.removeprefix("mailto:").removeprefix("tel:")
+        if address and not address.startswith("#") and shown != words:
+            self._break_line()
+            self.out.append(f": {shown}" if words else shown)
+
+    def _say(self, data: str) -> None:
+        text = _SPACE.sub(" ", data)
+        words = text.strip(" ")
+        if not words:
+            self._space = self._space or bool(text)
+            return
+        if self._gap:
+            self._break_line()
+        elif (self._space or text.startswith(" ")) and self._needs_space():
+            self.out.append(" ")
+        self.out.append(words)
+        self._space = text.endswith(" ")
+
+    def _needs_space(self) -> bool:
+        return bool(self.out) and not self.out[-1].endswith((" ", "\n"))
+
+    def _break_line(self) -> None:
+        if self._gap and self.out:
+            self.out.append("\n" * self._gap)
+        self._gap, self._space = 0, False
+
+
+def read(html: str) -> Reading:
+    """The page as a person hears it, and its addresses."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    lines = (line.rstrip() for line in "".join(reader.out).split("\n"))
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    return Reading(text + "\n" if text else "", tuple(reader.addresses))
