@@ -1,0 +1,1 @@
+"""Whom does it concern?"""
