@@ -110,7 +110,7 @@ def _completed(profile: Profile, entry: Entry) -> bool:
         order.gift = body.gift
     order.at = _earliest(order.at, entry.at)
     if len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
-        _close(profile)
+        close_oldest(profile)
     return news
 
 
@@ -346,9 +346,12 @@ def _keep_newest(table: dict[str, _T], most: int, at: Callable[[_T], Instant]) -
         del table[min(table, key=lambda key: (at(table[key]), key))]
 
 
-def _close(profile: Profile) -> None:
+def close_oldest(profile: Profile) -> None:
     """Close the oldest fifth of the orders into the summary."""
     known = sorted((order.at, key) for key, order in profile.orders.items() if order.at != NEVER)
+    if not known:
+        profile.orders.clear()
+        return
     going = known[: max(len(known) // 5, 1)]
     old = profile.closed or Closed(NEVER)
     until = going[-1][0]

@@ -4,7 +4,7 @@ import msgspec
 
 from aftersale.customers.profile import Profile
 from aftersale.customers.whereabouts import Whereabouts
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import SECOND, Instant
 
 
 class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -49,20 +49,19 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     product: str = ""
     order: str = ""
     shop: str = ""
+    begun_at: Instant = 0
+    """When the run began: tells two runs about one thing apart."""
 
     def key(self, customer: int) -> str:
         """The name of this message for ever: unique in the store, and at the provider."""
-        return ":".join(
-            (
-                self.journey,
-                self.lineage,
-                str(customer),
-                self.run,
-                self.step,
-                str(self.visit),
-                self.channel,
-            )
-        )
+        run = f"{self.run}@{self.begun_at // SECOND}"
+        names = (self.journey, self.lineage, str(customer), run, self.step)
+        return ":".join((*names, str(self.visit), self.channel))
+
+
+def is_key(message: str) -> bool:
+    """Whether a message id has the form of our keys."""
+    return message.count(":") >= 6 and "@" in message
 
 
 class Standing(msgspec.Struct, frozen=True):

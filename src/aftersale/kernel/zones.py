@@ -55,9 +55,14 @@ def _table(zone: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(instants), tuple(offsets)
 
 
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def is_zone(name: str) -> bool:
     """Whether the name is one of the zone database."""
-    return name in available_timezones()
+    return name in _names()
 
 
 def offset_at(instant: int, zone: str) -> int:

@@ -65,7 +65,7 @@ class Ledger(Protocol):
         ...
 
     def read(self, after: Position, limit: int, *, upto: Position | None = None) -> list[Entry]:
-        """Entries in (after, upto] by position, customers as the pointers say now."""
+        """Entries in (after, upto] by position, with the customer each was admitted for."""
         ...
 
     def of_customers(
@@ -83,6 +83,10 @@ class Ledger(Protocol):
 
     def last(self) -> Position:
         """The highest readable position, 0 in an empty ledger."""
+        ...
+
+    def newest_at(self) -> Instant | None:
+        """The latest `at` of all entries; None in an empty ledger."""
         ...
 
     def oldest_after(self, after: Position) -> Instant | None:
@@ -115,6 +119,10 @@ class Identities(Protocol):
 
     def living(self, customer: CustomerId) -> CustomerId:
         """The id that this id has become; itself where it never was absorbed."""
+        ...
+
+    def ending(self, words: str) -> list[CustomerId]:
+        """Living customers with a shop id or order that is `…/words`, whichever the shop."""
         ...
 
     def last(self) -> CustomerId:

@@ -49,33 +49,42 @@ def advance(
     world: World,
     *,
     now: Instant,
-    own_from: Instant | None = None,
-    woken: bool = False,
+    own: bool = False,
+    rings: Instant | None = None,
+    woken_at: Instant | None = None,
 ) -> Outcome:
-    """Take the entries, then let every alarm due by `now` ring.
+    """Take the entries, then let every alarm due by `rings` ring (None: by `now`; 0: none).
 
-    `own_from`: with a driven clock every input is taken at its own instant, between this one and
-    `now`; else all at `now`. `woken`: an alarm or a change of the world brought the customer here,
-    so dates are read again.
+    `own`: the clock is driven, so every input is taken at its own instant, at most `now`; else all
+    at `now`. `woken_at`: the alarm for which the store woke the customer; at that instant dates
+    are read again, for the world may have changed.
     """
     course = Course(customer, state, world)
-    own = own_from is not None
-    floor = now if own_from is None else own_from
-    course.stand_at(floor, floor, 0)
+    until = now if rings is None else rings
+    course.woken_at = woken_at or 0
+    first = _first(course, entries, now) if own else now
+    course.stand_at(first, first, 0)
     if state.programme != world.programme.version:
-        _migrate(course, floor)
-        woken = True
-    course.dates_moved = woken
-    if woken:
-        _move_waits(course)
+        _migrate(course, first)
+        course.woken_at = first
     for entry in entries:
-        at = max(floor, min(entry.received_at, now)) if own else now
+        at = max(state.advanced_at, min(entry.received_at, now)) if own else now
         if own:
-            _ring(course, at - 1, own)
+            _ring(course, at - 1, own=True)
+        state.advanced_at = at
         course.stand_at(entry.at, at, entry.position)
         _take(course, entry)
-    _ring(course, now, own)
+    if until:
+        _ring(course, until, own=own)
     return Outcome(course.decisions, course.intents, course.tasks, wakes_at(course))
+
+
+def _first(course: Course, entries: Sequence[Entry], now: Instant) -> Instant:
+    """The instant of the first input with a driven clock."""
+    inputs = [course.woken_at] if course.woken_at else []
+    if entries:
+        inputs.append(entries[0].received_at)
+    return max(course.state.advanced_at, min([*inputs, now]))
 
 
 def absorb(state: State, other: State) -> None:
@@ -113,37 +122,47 @@ def wakes_at(course: Course) -> Instant | None:
 
 
 def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
-    """(instant, kind, what) of the earliest alarm: runs first, then dates, then the slot."""
+    """(instant, kind, what) of the earliest alarm: reading dates, runs, dates, then the slot."""
     if course.dates_moved:
         arm_dates(course)
     state = course.state
     best: tuple[Instant, int, Any] | None = None
+    if course.woken_at:
+        best = (course.woken_at, 0, None)
     for run in state.runs:
         due = run.due
         if due and (best is None or due < best[0]) and not is_paused(course, run):
-            best = (due, 0, run)
+            best = (due, 1, run)
     for name, armed in state.dates.items():
         if armed.at and (best is None or armed.at < best[0]):
             journey = course.programme.journeys.get(name)
             if journey is not None and not journey.paused:
-                best = (armed.at, 1, name)
+                best = (armed.at, 2, name)
     if state.slot_at and (best is None or state.slot_at < best[0]):
-        best = (state.slot_at, 2, None)
+        best = (state.slot_at, 3, None)
     return best
 
 
-def _ring(course: Course, until: Instant, own: bool) -> None:
+def _ring(course: Course, until: Instant, *, own: bool) -> None:
     """Let the alarms due by `until` ring, the earliest first."""
+    state = course.state
     for _ in range(_MOST_ALARMS):
         found = _next_due(course)
         if found is None or found[0] > until:
             return
         due, kind, what = found
-        course.stand_at(due, max(due, course.now) if own else until, 0)
+        now = max(due, state.advanced_at) if own else course.now
+        state.advanced_at = max(now, state.advanced_at)
+        course.stand_at(due, now, 0)
         if kind == 0:
-            _run_due(course, what)
+            course.woken_at = 0
+            course.dates_moved = True
+            course.reading.changed()
+            _move_waits(course)
         elif kind == 1:
-            armed = course.state.dates[what]
+            _run_due(course, what)
+        elif kind == 2:
+            armed = state.dates[what]
             armed.done, armed.at = armed.at, NOTHING
             start_at(course, course.programme.journeys[what], due)
         else:

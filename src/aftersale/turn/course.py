@@ -27,6 +27,7 @@ class Course:
         "reading",
         "state",
         "tasks",
+        "woken_at",
         "world",
     )
 
@@ -42,6 +43,7 @@ class Course:
         self.intents: list[tuple[int, Intent, dict[str, Any]]] = []
         self.tasks: list[tuple[int, Intent, dict[str, Any]]] = []
         self.dates_moved = False
+        self.woken_at: Instant = 0
         self.reading = Reading(
             state.profile,
             world.catalogue,

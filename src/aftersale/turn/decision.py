@@ -47,7 +47,6 @@ KINDS = {
     "wait": "a wait ended or its date moved",
     "goal": "a run reached its goal",
     "exit": "a run ended before its last step",
-    "end": "a run came to its last step",
     "late": "a send would not have happened had we known in time",
 }
 

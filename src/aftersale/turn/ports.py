@@ -30,11 +30,31 @@ class TurnRecord(msgspec.Struct, frozen=True, gc=False):
     after: Position
     upto: Position
     """The turn took the entries in (after, upto]."""
+    rings: Instant
+    """Alarms due by this instant rang; 0: none, for unread events come first."""
     programme: int
     engine: str
     woken: bytes = b""
-    """msgpack list of the customers that only an alarm woke, ascending."""
-    calibration: str = ""
+    """msgpack map of the customers that an alarm woke to its instant, see `pack_woken`."""
+
+
+def pack_woken(woken: dict[CustomerId, Instant]) -> bytes:
+    """The stored form of whom an alarm woke: ids and instants as differences, ascending."""
+    rows, before, at_before = [], 0, 0
+    for customer in sorted(woken):
+        rows += [customer - before, woken[customer] - at_before]
+        before, at_before = customer, woken[customer]
+    return msgspec.msgpack.encode(rows)
+
+
+def unpack_woken(data: bytes) -> dict[CustomerId, Instant]:
+    """The customers that an alarm woke, and the alarm of each."""
+    rows = msgspec.msgpack.decode(data, type=list[int]) if data else []
+    woken, customer, at = {}, 0, 0
+    for n in range(0, len(rows), 2):
+        customer, at = customer + rows[n], at + rows[n + 1]
+        woken[customer] = at
+    return woken
 
 
 class States(Protocol):
@@ -54,6 +74,10 @@ class States(Protocol):
 
     def due(self, until: Instant, limit: int) -> list[tuple[CustomerId, Instant]]:
         """Customers whose alarm is at or before `until`, earliest first (ties: lower id)."""
+        ...
+
+    def wake_all(self, at: Instant) -> int:
+        """Set every alarm that is later, or not set, to `at`; how many rows there are."""
         ...
 
     def next_alarm(self) -> Instant | None:
@@ -125,6 +149,10 @@ class Decisions(Protocol):
 
     def counts(self, *, since: Instant = 0, until: Instant | None = None) -> list[DecisionRow]:
         """Decisions with `now` in [since, until) counted by journey, step, kind and reason."""
+        ...
+
+    def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
+        """For every decision to send: (customer, seq) and the position its turn had read."""
         ...
 
     def total(self) -> int:

@@ -57,7 +57,7 @@ def _candidates(
         )
 
     if journey.key:
-        value = getattr(body, journey.key.removeprefix("event."), None)
+        value: object = getattr(body, journey.key.removeprefix("event."), None)
         if value not in {None, ""}:
             yield run(str(value), getattr(body, "product", "")), None
         return
@@ -76,6 +76,8 @@ def _candidates(
                 yield run(line.product, line.product), line
             if not lines and getattr(body, "product", ""):
                 yield run(body.product, body.product), None  # type: ignore[attr-defined]
+        case _:
+            pass
 
 
 def start_at(course: Course, journey: Journey, date: Instant) -> None:

@@ -6,6 +6,7 @@ appended, and an older record is read with the new fields at their defaults.
 
 import msgspec
 
+from aftersale.customers.fold import close_oldest
 from aftersale.customers.profile import Profile
 from aftersale.gates.standing import Contact
 from aftersale.journeys.run import Run
@@ -56,6 +57,8 @@ class State(msgspec.Struct, array_like=True):
     """Number of the last decision."""
     programme: int = 0
     """Version of the programme under which the customer was last advanced."""
+    advanced_at: Instant = NOTHING
+    """When the last input was taken: with a driven clock no input is taken before it."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -65,6 +68,15 @@ _DECODER = msgspec.msgpack.Decoder(State)
 def encode(state: State) -> bytes:
     """The stored form."""
     return _ENCODER.encode(state)
+
+
+def bounded(state: State) -> bytes:
+    """The stored form within the hard limit: the oldest orders are closed until it fits."""
+    blob = encode(state)
+    while len(blob) > HARD_LIMIT and len(state.profile.orders) > 1:
+        close_oldest(state.profile)
+        blob = encode(state)
+    return blob
 
 
 def decode(data: bytes) -> State:

@@ -60,9 +60,10 @@ def _leave(run: Run, following: int) -> None:
 
 
 def end(course: Course, run: Run, kind: str, reason: str, step: str = "") -> None:
-    """Take the run out of the customer's state."""
+    """Take the run out of the customer's state; that it came to its last step needs no record."""
     course.state.runs = [other for other in course.state.runs if other is not run]
-    course.decide(kind, run, step=step, reason=reason)
+    if kind != "end":
+        course.decide(kind, run, step=step, reason=reason)
 
 
 def go_on(course: Course, run: Run, graph: Graph, at: Instant) -> None:
@@ -129,6 +130,7 @@ def _hand_over(course: Course, run: Run, journey: Journey, step: Task) -> None:
         product=run.product,
         order=run.order,
         shop=run.shop,
+        begun_at=run.started_at,
     )
     course.tasks.append((seq, intent, {"owner": step.owner, "due": course.at + step.due}))
 
@@ -244,6 +246,7 @@ def intent_of(course: Course, run: Run, journey: Journey, step: Send, at: Instan
         run.product,
         run.order,
         run.shop,
+        run.started_at,
     )
 
 

@@ -1,0 +1,1 @@
+"""How are customers reached? One channel a file; none knows another."""

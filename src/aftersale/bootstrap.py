@@ -1,0 +1,98 @@
+"""How is an installation put together? The only file that joins ports and adapters."""
+
+import secrets
+from functools import partial
+from pathlib import Path
+
+from aftersale import __version__
+from aftersale.adapters import clock
+from aftersale.adapters.channels.mailbox import MailboxChannel
+from aftersale.adapters.folder import read_folder, write_starter
+from aftersale.adapters.storage.sqlite import SqliteStore
+from aftersale.kernel.errors import Refusal
+from aftersale.messages.template import Templates
+from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.app import App
+from aftersale.runtime.rendering import Renderer
+from aftersale.runtime.sending import Sending
+from aftersale.runtime.turns import Turns
+from aftersale.runtime.worker import Worker
+from aftersale.runtime.worlds import Worlds
+from aftersale.settings import Settings
+
+STORE = "aftersale.db"
+
+
+def store_path(home: Path) -> Path:
+    """Where the store of a home lies."""
+    return home / STORE
+
+
+def open_store(home: Path, *, create: bool = False, wait: float = 10.0) -> SqliteStore:
+    """The store of a home; one that is not there is refused with what to do."""
+    path = store_path(home)
+    if not create and not path.exists():
+        raise Refusal(
+            f"there is no store in {home}",
+            hint=f"aftersale --home {home} init {home}   makes one",
+            code=1,
+        )
+    return SqliteStore(path, create=create, wait=wait)
+
+
+def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = None) -> App:
+    """Everything that works on the store."""
+    worlds = Worlds()
+    renderers: dict[int, Renderer] = {}
+
+    def renderer_of(tx: Transaction, version: int) -> Renderer:
+        found = renderers.get(version)
+        if found is None:
+            compiled = worlds.compiled(tx, version)
+            found = renderers[version] = Renderer(
+                Templates(compiled.templates),
+                compiled.shop,
+                secret=bytes.fromhex(tx.meta.get("secret") or "00"),
+                public_url=settings.public_url,
+            )
+        return found
+
+    mailbox = MailboxChannel(store)
+    turns = Turns(store, worlds, engine=__version__, batch=settings.batch)
+    sending = Sending(store, worlds, renderer_of, mailbox=mailbox, channels={})
+    worker = Worker(store, worlds, turns, sending)
+    return App(
+        settings.home,
+        store,
+        worlds,
+        turns,
+        sending,
+        worker,
+        clock.now,
+        settings.public_url,
+        reopen or partial(open_store, settings.home),
+    )
+
+
+def open_app(settings: Settings) -> App:
+    """The installation of the settings' home."""
+    return build(open_store(settings.home, wait=settings.lock_seconds), settings)
+
+
+def init(settings: Settings, *, overwrite: bool = False) -> tuple[App, list[str]]:
+    """Make a home: the starter programme, the store, its secret, the first deployment.
+
+    A home that is there is kept as it is; only what is missing is added. The files written.
+    """
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    written = write_starter(home, overwrite=overwrite)
+    store = open_store(home, create=not store_path(home).exists(), wait=settings.lock_seconds)
+    with store.write() as tx:
+        if tx.meta.get("secret") is None:
+            tx.meta.set("secret", secrets.token_hex(32))
+            tx.meta.set("mode", "rehearse")
+    app = build(store, settings)
+    if not app.files():
+        app.deploy(read_folder(home), note="init")
+    return app, written

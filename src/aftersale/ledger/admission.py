@@ -1,0 +1,210 @@
+"""Whose event is this, and have we seen it before?
+
+Pure: what the store knows comes in as look-ups, what should be written goes out as a value. An
+event id, scoped by its source, acts once for ever; the same id with other content is a conflict.
+Where the ids of one event mean two customers, they are one person and merge, unless both have an
+id of the same shop: then the more telling id wins and the other is left alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from aftersale.events.event import Event, Ref
+from aftersale.events.vocabulary import CustomerMerged, encode_body
+from aftersale.kernel.ids import CustomerId, digest16
+from aftersale.kernel.instants import Instant
+from aftersale.ledger.ports import Conflict, NewEntry
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """One event as it reached us."""
+
+    event: Event
+    key: bytes
+    digest: bytes
+    payload: bytes
+    received_at: Instant
+    history: bool
+
+
+class Admission(msgspec.Struct):
+    """What a batch of arrivals changes."""
+
+    entries: list[NewEntry] = []
+    personal: list[tuple[int, CustomerId, Instant, bytes]] = []
+    """(index of the entry, customer, at, data)."""
+    bindings: dict[Ref, CustomerId] = {}
+    created: int = 0
+    merges: list[tuple[CustomerId, CustomerId]] = []
+    """(absorbed, survivor) in order."""
+    conflicts: list[Conflict] = []
+    duplicates: int = 0
+    clamped: int = 0
+    """Events that claimed to be from the future."""
+
+
+def arrive(event: Event, received_at: Instant, *, history: bool) -> Arrival:
+    """An event with the keys under which it is known for ever."""
+    payload = encode_body(event.body)
+    digest = digest16(event.type, str(event.at), event.shop, payload)[:8]
+    key = digest16(event.source, event.id)
+    return Arrival(event, key, digest, payload, received_at, history)
+
+
+def admit(
+    arrivals: Sequence[Arrival],
+    seen: Mapping[bytes, tuple[int, bytes]],
+    known: Mapping[Ref, CustomerId],
+    *,
+    next_customer: CustomerId,
+    refs_of: Callable[[CustomerId], Iterable[Ref]],
+) -> Admission:
+    """Sort a batch into new entries, duplicates and conflicts, and find each one's customer."""
+    found = Admission()
+    here: dict[bytes, bytes] = {}
+    people = _People(found, known, next_customer, refs_of)
+    for arrival in arrivals:
+        before = seen.get(arrival.key)
+        digest = before[1] if before is not None else here.get(arrival.key)
+        if digest is not None:
+            _again(found, arrival, before[0] if before is not None else 0, digest)
+            continue
+        here[arrival.key] = arrival.digest
+        event = arrival.event
+        at = event.at
+        if at > arrival.received_at:
+            at = arrival.received_at
+            found.clamped += 1
+        customer = people.customer(arrival, at)
+        found.entries.append(_entry(arrival, customer, at))
+        if event.personal and customer:
+            found.personal.append((len(found.entries) - 1, customer, at, _pack(event.personal)))
+    return found
+
+
+def _again(found: Admission, arrival: Arrival, position: int, digest: bytes) -> None:
+    if digest == arrival.digest:
+        found.duplicates += 1
+        return
+    event = arrival.event
+    found.conflicts.append(
+        Conflict(
+            position,
+            event.source,
+            event.id,
+            arrival.received_at,
+            event.type,
+            event.at,
+            arrival.payload,
+        )
+    )
+
+
+def _entry(arrival: Arrival, customer: CustomerId, at: Instant) -> NewEntry:
+    event = arrival.event
+    return NewEntry(
+        arrival.key,
+        arrival.digest,
+        customer,
+        event.type,
+        at,
+        arrival.received_at,
+        event.shop,
+        event.source,
+        event.id,
+        arrival.history,
+        arrival.payload,
+    )
+
+
+class _People:
+    """Finds the customer of each event of a batch, makes new ones and unites two that are one."""
+
+    def __init__(
+        self,
+        found: Admission,
+        known: Mapping[Ref, CustomerId],
+        next_customer: CustomerId,
+        refs_of: Callable[[CustomerId], Iterable[Ref]],
+    ) -> None:
+        self._found = found
+        self._known = known
+        self._next = next_customer
+        self._refs_of = refs_of
+        self._united: dict[CustomerId, CustomerId] = {}
+
+    def customer(self, arrival: Arrival, at: Instant) -> CustomerId:
+        """The customer that the event's ids mean; 0 where it has none."""
+        refs = arrival.event.refs
+        if not refs:
+            return 0
+        mine: CustomerId = 0
+        strange: list[Ref] = []
+        for ref in refs:
+            customer = self._meant(ref)
+            if customer == 0:
+                strange.append(ref)
+            elif mine == 0:
+                mine = customer
+            elif customer != mine and not self._strangers(refs, customer):
+                mine = self._unite(mine, customer, arrival, at)
+        if mine == 0:
+            mine = self._next
+            self._next += 1
+            self._found.created += 1
+        for ref in strange:
+            self._found.bindings[ref] = mine
+        return mine
+
+    def _meant(self, ref: Ref) -> CustomerId:
+        customer = self._found.bindings.get(ref) or self._known.get(ref, 0)
+        while customer in self._united:
+            customer = self._united[customer]
+        return customer
+
+    def _strangers(self, refs: Sequence[Ref], other: CustomerId) -> bool:
+        """Whether the event and the other customer have different ids of one shop."""
+        own = {ref for ref in refs if ref.kind == "customer"}
+        if not own:
+            return False
+        shops = {ref.value.rpartition("/")[0] for ref in own}
+        theirs = (
+            {r for r, c in self._found.bindings.items() if c == other}
+            if self._found.bindings
+            else set()
+        )
+        theirs.update(self._refs_of(other))
+        return any(
+            ref.kind == "customer" and ref not in own and ref.value.rpartition("/")[0] in shops
+            for ref in theirs
+        )
+
+    def _unite(
+        self, one: CustomerId, other: CustomerId, arrival: Arrival, at: Instant
+    ) -> CustomerId:
+        survivor, absorbed = min(one, other), max(one, other)
+        self._united[absorbed] = survivor
+        self._found.merges.append((absorbed, survivor))
+        event = arrival.event
+        evidence = f"{event.source}:{event.id} names {', '.join(r.kind for r in event.refs)}"
+        payload = encode_body(CustomerMerged(absorbed=absorbed, evidence=evidence))
+        name = f"merge:{absorbed}:{survivor}"
+        self._found.entries.append(
+            NewEntry(
+                digest16("aftersale", name),
+                digest16(payload)[:8],
+                survivor,
+                "customer.merged",
+                at,
+                arrival.received_at,
+                event.shop,
+                "aftersale",
+                name,
+                arrival.history,
+                payload,
+            )
+        )
+        return survivor

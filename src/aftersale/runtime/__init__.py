@@ -1,0 +1,1 @@
+"""The shell: takes work, calls the stages, commits."""

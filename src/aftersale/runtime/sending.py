@@ -1,0 +1,226 @@
+"""How does a decided message go out, once?
+
+The claim commits before the channel is called, and judges again. After the call the send is
+settled. A crash in between leaves a claimed row: at the next start the channel is asked what
+became of it; where it cannot say, the send is `unknown` and shown.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from aftersale.delivery.channel import Channel, Outgoing, Result
+from aftersale.delivery.ports import CLAIMED, DROPPED, FAILED, QUEUED, SENT, UNKNOWN, Send
+from aftersale.gates.policy import Policy
+from aftersale.gates.standing import Intent
+from aftersale.gates.verdict import Defer, Deny
+from aftersale.kernel.errors import Refusal
+from aftersale.kernel.instants import DAY, HOUR, Instant
+from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.rendering import NO_ADDRESS, Renderer
+from aftersale.runtime.worlds import Worlds
+from aftersale.turn.again import judge_again
+from aftersale.turn.programme import World
+from aftersale.turn.state import State, decode
+
+REHEARSE, TEST, LIVE, STOPPED = MODES = ("rehearse", "test", "live", "stopped")
+
+BATCH = 500
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What one round of sending did."""
+
+    sent: int = 0
+    dropped: int = 0
+    failed: int = 0
+    unknown: int = 0
+    claimed: int = 0
+
+
+RendererOf = Callable[[Transaction, int], Renderer]
+"""The renderer of a programme version."""
+
+
+class Sending:
+    """Claims, composes, hands over and settles the messages of one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        worlds: Worlds,
+        renderer_of: RendererOf,
+        *,
+        mailbox: Channel,
+        channels: Mapping[str, Channel],
+    ) -> None:
+        self._store = store
+        self._worlds = worlds
+        self._renderer_of = renderer_of
+        self._mailbox = mailbox
+        self._channels = channels
+
+    def recover(self, now: Instant) -> int:
+        """Settle what a crash left claimed; how many rows."""
+        with self._store.read() as tx:
+            claimed = tx.outbox.in_state(CLAIMED, limit=100_000)
+            mode = mode_of(tx)
+        count = 0
+        for channel, sends in self._by_channel(claimed, mode):
+            answers = channel.look_up([send.key for send in sends])
+            with self._store.write() as tx:
+                for send in sends:
+                    count += 1
+                    if answers is None:
+                        tx.outbox.move(send.key, UNKNOWN, now, reason="crash")
+                        continue
+                    answer = answers.get(send.key)
+                    if answer is None:
+                        tx.outbox.move(send.key, QUEUED, now, reason="crash")
+                    else:
+                        tx.outbox.move(send.key, answer.status, now, provider_id=answer.provider_id)
+        return count
+
+    def round(self, now: Instant, *, own: bool = False, limit: int = BATCH) -> Sent:
+        """Send what is queued by `now`; with a driven clock each at the instant it was decided."""
+        with self._store.write() as tx:
+            mode = mode_of(tx)
+            if mode == STOPPED:
+                return Sent()
+            room = self._room(tx, mode, now, limit)
+            outgoing, dropped, failed = self._claim(tx, mode, now, own=own, limit=room)
+        sent = unknown = 0
+        by_key = {send.key: (send, item) for send, item in outgoing}
+        for channel, sends in self._by_channel([send for send, _ in outgoing], mode):
+            results = channel.send([by_key[send.key][1] for send in sends])
+            with self._store.write() as tx:
+                for send, result in zip(sends, results, strict=True):
+                    at = by_key[send.key][1].at
+                    settle(tx, send, result, at)
+                    sent += result.status == SENT
+                    unknown += result.status == UNKNOWN
+                    failed += result.status == FAILED
+        return Sent(sent, dropped, failed, unknown, len(outgoing))
+
+    def _claim(
+        self, tx: Transaction, mode: str, now: Instant, *, own: bool, limit: int
+    ) -> tuple[list[tuple[Send, Outgoing]], int, int]:
+        queued = tx.outbox.queued(now, limit) if limit > 0 else []
+        if not queued:
+            return [], 0, 0
+        last = tx.journal.last()
+        version = self._worlds.newest(tx)
+        since = tx.meta.get("since") or {}
+        world = self._worlds.at(tx, last.upto if last else 0, version, since)
+        rows = tx.states.load(sorted({send.customer for send in queued}))
+        people = tx.personal.of_many(sorted({send.customer for send in queued}))
+        renderer = self._renderer_of(tx, version)
+        outgoing: list[tuple[Send, Outgoing]] = []
+        dropped = failed = 0
+        for send in queued:
+            at = send.decided_at if own else now
+            row = rows.get(send.customer)
+            state = decode(row.blob) if row is not None else State()
+            moved = row is None or row.version != send.state_version
+            verdict = judge_again(intent_of(send), state, world, at, moved=moved and not own)
+            if isinstance(verdict, Defer):
+                continue
+            reason = verdict.reason if isinstance(verdict, Deny) else ""
+            person = {
+                **people.get(send.customer, {}),
+                **tx.personal.of_event(int(send.values.get("cause") or 0)),
+            }
+            reason = reason or self._address_reason(tx, send, person, mode)
+            reason = reason or breaker_reason(tx, send, world.programme.policy, mode, at)
+            if reason:
+                tx.outbox.move(send.key, DROPPED, at, reason=reason)
+                dropped += 1
+                continue
+            try:
+                message = renderer.render(send, state, world, person, at)
+            except Refusal as refusal:
+                tx.outbox.move(send.key, DROPPED, at, reason=f"template: {refusal.what}")
+                failed += 1
+                continue
+            tx.outbox.move(send.key, CLAIMED, at)
+            outgoing.append((send, Outgoing(send.customer, message, at)))
+        return outgoing, dropped, failed
+
+    def _address_reason(
+        self, tx: Transaction, send: Send, person: Mapping[str, object], mode: str
+    ) -> str:
+        """Why the address cannot be used in this mode; the mailbox takes every one."""
+        if mode == REHEARSE or self._channels.get(send.channel, self._mailbox) is self._mailbox:
+            return ""
+        address = str(person.get("phone" if send.channel == "sms" else "email") or "")
+        if not address or address.endswith(NO_ADDRESS):
+            return "no-address"
+        listed = tx.meta.get("test_addresses") or []
+        return "not-listed" if mode == TEST and address.lower() not in listed else ""
+
+    def _room(self, tx: Transaction, mode: str, now: Instant, limit: int) -> int:
+        """How many messages may be claimed now: start-up is throttled in the first day."""
+        live_since = tx.meta.get("live_since")
+        if mode != LIVE or live_since is None or now >= live_since + DAY:
+            return limit
+        policy = self._worlds.compiled(tx, self._worlds.newest(tx)).programme.policy
+        gone = sum(tx.outbox.sent_since(now - HOUR).values())
+        return max(min(limit, policy.startup_per_hour - gone), 0)
+
+    def _by_channel(self, sends: Sequence[Send], mode: str) -> list[tuple[Channel, list[Send]]]:
+        groups: dict[str, list[Send]] = {}
+        for send in sends:
+            groups.setdefault("" if mode == REHEARSE else send.channel, []).append(send)
+        return [
+            (self._channels.get(name, self._mailbox) if name else self._mailbox, rows)
+            for name, rows in groups.items()
+        ]
+
+
+def mode_of(tx: Transaction) -> str:
+    """The mode of the installation; a new one rehearses."""
+    return str(tx.meta.get("mode") or REHEARSE)
+
+
+def settle(tx: Transaction, send: Send, result: Result, at: Instant) -> None:
+    """Write down what the provider said; a receipt that came earlier stands."""
+    tx.outbox.move(
+        send.key, result.status, at, reason=result.reason, provider_id=result.provider_id
+    )
+
+
+def breaker_reason(tx: Transaction, send: Send, policy: Policy, mode: str, now: Instant) -> str:
+    """Stop a journey whose last hour exceeds a multiple of its busiest expected hour."""
+    if mode != LIVE:
+        return ""
+    tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
+    if send.journey in tripped:
+        return "breaker"
+    expected: dict[str, int] = tx.meta.get("expected_hour") or {}
+    most = max(policy.breaker_floor, policy.breaker * expected.get(send.journey, 0))
+    if tx.outbox.sent_since(now - HOUR).get(send.journey, 0) < most:
+        return ""
+    tx.meta.set("tripped", {**tripped, send.journey: now})
+    return "breaker"
+
+
+def intent_of(send: Send) -> Intent:
+    """The message of an outbox row, as gates judge it."""
+    return Intent(
+        send.journey,
+        "",
+        send.version,
+        send.run,
+        send.step,
+        1,
+        send.template,
+        send.channel,
+        send.purpose,
+        send.decided_at,
+        send.useful_until or 1 << 62,
+        benefit="decided",
+        evidence=True,
+        product=str(send.values.get("product") or ""),
+        order=str(send.values.get("order") or ""),
+        shop=send.shop,
+    )

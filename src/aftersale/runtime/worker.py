@@ -1,0 +1,169 @@
+"""What does the engine do from one moment to the next?
+
+Live, the clock is the machine's: every round takes what arrived, then the alarms that are due,
+then sends. Driven (`--until`), the clock is moved from one instant at which something is due to
+the next, so months pass in seconds and every input is taken at its own instant.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from aftersale.events.vocabulary import CalibrationFitted, encode_body
+from aftersale.kernel.errors import Refusal
+from aftersale.kernel.instants import HOUR, Instant, format_instant
+from aftersale.models.calibration import encode
+from aftersale.models.fit import Fitting
+from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.intake import own_entry
+from aftersale.runtime.sending import Sending
+from aftersale.runtime.turns import Turns
+from aftersale.runtime.worlds import Worlds
+from aftersale.turn.state import decode
+
+GRID = HOUR
+"""With a driven clock messages go out at the latest this long after they were decided."""
+
+
+class Worked(msgspec.Struct):
+    """What was done, in sums."""
+
+    events: int = 0
+    decisions: int = 0
+    sends: int = 0
+    dropped: int = 0
+    turns: int = 0
+    clock: Instant = 0
+
+
+class Worker:
+    """Carries one store on in time."""
+
+    def __init__(
+        self,
+        store: Store,
+        worlds: Worlds,
+        turns: Turns,
+        sending: Sending,
+        *,
+        progress: Callable[[Worked], None] = lambda worked: None,
+    ) -> None:
+        self._store = store
+        self._worlds = worlds
+        self._turns = turns
+        self._sending = sending
+        self._progress = progress
+
+    def drive(self, until: Instant) -> Worked:
+        """Move the clock to `until`, taking everything on the way at its own instant."""
+        worked = Worked(clock=self._clock_before(until))
+        with self._store.write() as tx:
+            tx.meta.set("driven", True)
+        self._sending.recover(worked.clock)
+        while True:
+            self._drain(worked, own=True)
+            if self._know_more(worked.clock):
+                continue
+            following = self._following(worked.clock)
+            if following is None or following > until:
+                break
+            worked.clock = min(until, -(-following // GRID) * GRID)
+        with self._store.write() as tx:
+            tx.meta.set("clock", max(until, worked.clock))
+        worked.clock = max(until, worked.clock)
+        return worked
+
+    def once(self, now: Instant) -> Worked:
+        """One live round at the machine's time; a clock that jumped back stands still."""
+        with self._store.read() as tx:
+            last = tx.journal.last()
+        worked = Worked(clock=max(now, last.now if last else now))
+        self._drain(worked, own=False)
+        if self._know_more(worked.clock):
+            self._drain(worked, own=False)
+        return worked
+
+    def recover(self, now: Instant) -> int:
+        """Settle what a crash left behind."""
+        return self._sending.recover(now)
+
+    def _drain(self, worked: Worked, *, own: bool) -> None:
+        while True:
+            turned = self._turns.turn(worked.clock, own=own)
+            if turned is not None:
+                worked.events += turned.events
+                worked.decisions += turned.decisions
+                worked.turns += 1
+            while True:
+                sent = self._sending.round(worked.clock, own=own)
+                worked.sends += sent.sent
+                worked.dropped += sent.dropped + sent.failed
+                if not sent.claimed and not sent.dropped and not sent.failed:
+                    break
+            self._progress(worked)
+            if turned is None:
+                return
+
+    def _clock_before(self, until: Instant) -> Instant:
+        """Where the driven clock stands: at the last turn, or at the end of the first history."""
+        with self._store.read() as tx:
+            last = tx.journal.last()
+            stands = max(last.now if last else 0, tx.meta.get("clock") or 0)
+            newest = tx.ledger.newest_at()
+        if stands > until:
+            raise Refusal(
+                f"the clock of this store stands at {format_instant(stands)} already",
+                why=f"it cannot be driven back to {format_instant(until)}",
+                hint="name a later time",
+            )
+        return stands or min(until, newest if newest is not None else until)
+
+    def _following(self, clock: Instant) -> Instant | None:
+        """The next instant at which something is due; None where nothing is."""
+        with self._store.read() as tx:
+            last = tx.journal.last()
+            found = [
+                tx.states.next_alarm(),
+                tx.ledger.oldest_after(last.upto if last else 0),
+                self._calibrate_at(tx),
+            ]
+        ahead = [at for at in found if at is not None]
+        return max(min(ahead), clock + 1) if ahead else None
+
+    def _calibrate_at(self, tx: Transaction) -> Instant | None:
+        """When the thresholds are to be fitted again; None before the first fit."""
+        fits = tx.ledger.everybodys("calibration.fitted")
+        if not fits:
+            return None
+        version = self._worlds.newest(tx)
+        policy = self._worlds.compiled(tx, version).programme.policy
+        return fits[-1].at + policy.calibrate_every
+
+    def _know_more(self, now: Instant) -> bool:
+        """When all is read: fit thresholds if it is time, then wake everybody whom that concerns."""
+        with self._store.write() as tx:
+            due = self._calibrate_at(tx)
+            if (due is None and tx.states.count()) or (due is not None and due <= now):
+                self._calibrate(tx, now)
+                return True
+            if tx.meta.get("sweep"):
+                tx.meta.set("sweep", False)
+                tx.states.wake_all(now)
+                return True
+            return False
+
+    def _calibrate(self, tx: Transaction, now: Instant) -> None:
+        last = tx.journal.last()
+        world = self._worlds.at(
+            tx, last.upto if last else 0, self._worlds.newest(tx), tx.meta.get("since") or {}
+        )
+        fitting = Fitting(world.catalogue, now)
+        after = 0
+        while rows := tx.states.page(after, 5_000):
+            for row in rows:
+                fitting.add(decode(row.blob).profile)
+            after = rows[-1].customer
+        name = f"calibration:{now}"
+        tables = encode(fitting.fitted(name))
+        payload = encode_body(CalibrationFitted(version=name, tables=msgspec.Raw(tables)))
+        tx.ledger.append([own_entry("calibration.fitted", name, payload, now)])

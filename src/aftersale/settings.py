@@ -1,0 +1,58 @@
+"""What can be set on this machine, as opposed to in the merchant's programme?
+
+Read once, from `AFTERSALE_*` variables; flags of the command line win over them. Everything that
+concerns customers (caps, quiet hours, journeys, words) belongs to the programme instead.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from aftersale.kernel.errors import Refusal
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Every setting with its default."""
+
+    home: Path = Path()
+    """Folder of the store and the programme. AFTERSALE_HOME."""
+    host: str = "127.0.0.1"
+    """Address on which `serve` listens. AFTERSALE_HOST."""
+    port: int = 8765
+    """Port on which `serve` listens; the next free one where it is taken. AFTERSALE_PORT."""
+    public_url: str = "http://127.0.0.1:8765"
+    """Where customers reach this installation: links in messages begin with it. AFTERSALE_PUBLIC_URL."""
+    batch: int = 2_000
+    """Events and alarms of one turn. AFTERSALE_BATCH."""
+    poll_seconds: float = 1.0
+    """How often a live worker looks for work. AFTERSALE_POLL_SECONDS."""
+    lock_seconds: float = 10.0
+    """How long to wait for another process that writes. AFTERSALE_LOCK_SECONDS."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"AFTERSALE_{name.upper()}"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the environment; a value of the wrong form is refused by its name."""
+    found = os.environ if environment is None else environment
+    given = {
+        name: found[variable(name)]
+        for name in Settings.__struct_fields__
+        if found.get(variable(name))
+    }
+    home = Path(given.pop("home", "."))
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        raise Refusal(
+            f"a setting has a wrong value: {text}",
+            where=variable(where.rstrip("`")) if where else "",
+            code=2,
+        ) from None
+    return msgspec.structs.replace(settings, home=home)
