@@ -300,6 +300,8 @@ def _count(
             case "would-send":
                 journey.held_out += 1
                 _add(result.held_back, "holdout")
+            case _:
+                pass
     if weeks:
         result.people += 1
         for number in weeks.values():

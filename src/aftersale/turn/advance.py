@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from aftersale.customers.fold import fold, unite
+from aftersale.customers.fold import fold, order_key, unite
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import ConsentEvent, MessageEvent
 from aftersale.gates.standing import Contact, Intent
@@ -23,7 +23,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.turn.arbiter import hold_slot
 from aftersale.turn.course import Course
 from aftersale.turn.decision import Decision
-from aftersale.turn.programme import MOVES_DATES, STOPS, Graph, World
+from aftersale.turn.programme import CHANGES_ORDERS, MOVES_WAITS, STOPS, Graph, World
 from aftersale.turn.slots import is_paused
 from aftersale.turn.starts import arm_dates, is_returned, start_at, start_on
 from aftersale.turn.state import NOTHING, Arm, State
@@ -59,24 +59,53 @@ def advance(
     at `now`. `woken_at`: the alarm for which the store woke the customer; at that instant dates
     are read again, for the world may have changed.
     """
-    course = Course(customer, state, world)
     until = now if rings is None else rings
-    course.woken_at = woken_at or 0
-    first = _first(course, entries, now) if own else now
-    course.stand_at(first, first, 0)
+    if not woken_at and _only_seen(state, entries, world, max(until, now)):
+        for entry in entries:
+            fold(state.profile, entry)
+        state.advanced_at = max(state.advanced_at, min(entries[-1].received_at, now) if own else now)
+        return Outcome([], [], [], state.alarm_at or None)
+    course = Course(customer, state, world)
+    relevant = world.programme.relevant
+    if woken_at:
+        course.woken_at, course.touched = woken_at, True
     if state.programme != world.programme.version:
-        _migrate(course, first)
-        course.woken_at = first
+        first = _first(course, entries, now) if own else now
+        course.stand_at(first, first, 0)
+        _migrate(course)
+        course.woken_at, course.touched = first, True
+    elif not own:
+        course.stand_at(now, now, 0)
     for entry in entries:
         at = max(state.advanced_at, min(entry.received_at, now)) if own else now
-        if own:
+        if own and (course.touched or 0 < state.alarm_at < at):
             _ring(course, at - 1, own=True)
         state.advanced_at = at
-        course.stand_at(entry.at, at, entry.position)
-        _take(course, entry)
-    if until:
+        contacts = state.contacts
+        if entry.type in relevant or (contacts and entry.at < contacts[-1].at):
+            course.stand_at(entry.at, at, entry.position)
+            _take(course, entry)
+        else:
+            fold(state.profile, entry)
+            course.dates_moved |= world.programme.moves_always
+            course.touched |= course.dates_moved
+    if until and (course.touched or 0 < state.alarm_at <= until):
         _ring(course, until, own=own)
-    return Outcome(course.decisions, course.intents, course.tasks, wakes_at(course))
+    if course.touched:
+        _next_due(course)
+    return Outcome(course.decisions, course.intents, course.tasks, state.alarm_at or None)
+
+
+def _only_seen(state: State, entries: Sequence[Entry], world: World, until: Instant) -> bool:
+    """Whether the entries change the profile and nothing else: most of what is seen does."""
+    programme = world.programme
+    if not entries or programme.moves_always or state.programme != programme.version:
+        return False
+    if 0 < state.alarm_at <= until:
+        return False
+    sent_at = state.contacts[-1].at if state.contacts else 0
+    relevant = programme.relevant
+    return all(entry.type not in relevant and entry.at >= sent_at for entry in entries)
 
 
 def _first(course: Course, entries: Sequence[Entry], now: Instant) -> Instant:
@@ -113,12 +142,7 @@ def absorb(state: State, other: State) -> None:
         held_date.done = max(held_date.done, armed.done)
     if other.slot_at and (not state.slot_at or other.slot_at < state.slot_at):
         state.slot_at = other.slot_at
-
-
-def wakes_at(course: Course) -> Instant | None:
-    """The next alarm of the customer; None where it sleeps until an event comes."""
-    due = _next_due(course)
-    return None if due is None else due[0]
+    state.alarm_at = min(filter(None, (state.alarm_at, other.alarm_at)), default=NOTHING)
 
 
 def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
@@ -140,6 +164,7 @@ def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
                 best = (armed.at, 2, name)
     if state.slot_at and (best is None or state.slot_at < best[0]):
         best = (state.slot_at, 3, None)
+    state.alarm_at = best[0] if best is not None else NOTHING
     return best
 
 
@@ -148,8 +173,10 @@ def _ring(course: Course, until: Instant, *, own: bool) -> None:
     state = course.state
     for _ in range(_MOST_ALARMS):
         found = _next_due(course)
+        course.touched = False
         if found is None or found[0] > until:
             return
+        course.touched = True
         due, kind, what = found
         now = max(due, state.advanced_at) if own else course.now
         state.advanced_at = max(now, state.advanced_at)
@@ -158,7 +185,7 @@ def _ring(course: Course, until: Instant, *, own: bool) -> None:
             course.woken_at = 0
             course.dates_moved = True
             course.reading.changed()
-            _move_waits(course)
+            _move_waits(course, None)
         elif kind == 1:
             _run_due(course, what)
         elif kind == 2:
@@ -195,10 +222,12 @@ def _take(course: Course, entry: Entry) -> None:
     """One event: what is known, what it ends, what it moves, what it begins."""
     news = fold(course.state.profile, entry)
     kind, programme = entry.type, course.programme
-    moves = kind in MOVES_DATES or programme.moves_always
-    if moves:
+    course.touched = True
+    if kind in CHANGES_ORDERS or programme.moves_always:
         course.reading.changed()
         course.dates_moved = bool(programme.dates)
+    elif kind in MOVES_WAITS:
+        course.reading.changed()
     state = course.state
     if state.contacts and entry.at < state.contacts[-1].at:
         _late(course, entry)
@@ -207,8 +236,8 @@ def _take(course: Course, entry: Entry) -> None:
             _watch(course, entry)
         if kind in STOPS:
             _stop(course)
-        if moves:
-            _move_waits(course)
+        if kind in MOVES_WAITS:
+            _move_waits(course, entry)
     starts = programme.starts.get(kind)
     if starts and news and not entry.history:
         course.reading.entry = entry
@@ -282,8 +311,13 @@ def _stop(course: Course) -> None:
             end(course, run, "exit", "returned")
 
 
-def _move_waits(course: Course) -> None:
-    """Read the dates again for which runs wait, and move the runs with them, both ways."""
+def _move_waits(course: Course, entry: Entry | None) -> None:
+    """Read the dates again for which runs wait, and move the runs with them, both ways.
+
+    After an event only the runs about its order, its products, or the whole customer are read.
+    """
+    about: set[str] | None = None
+    order = ""
     for run in course.state.runs:
         graph = course.programme.graph(run.journey, run.version)
         if graph is None or not graph.dated or run.step == END:
@@ -291,13 +325,28 @@ def _move_waits(course: Course) -> None:
         step = graph.steps[run.step]
         if not isinstance(step, Wait) or not step.date:
             continue
+        if entry is not None and (run.product or run.order):
+            if about is None:
+                order, about = _concerned(course, entry)
+            if run.order != order and run.product not in about:
+                continue
         date = date_of(course, run, step)
         if date is None:
             continue
         due = max(date, 1)
         if due != run.due:
             course.decide("wait", run, step=step.id, reason="moved", values=(run.due, due))
-            run.due = due
+            run.due, course.touched = due, True
+
+
+def _concerned(course: Course, entry: Entry) -> tuple[str, set[str]]:
+    """The order and the products that the event speaks of."""
+    body = entry.body
+    number = getattr(body, "order", "")
+    key = order_key(entry.shop, number) if number else ""
+    order = course.state.profile.orders.get(key)
+    lines = (*getattr(body, "lines", ()), *(order.lines if order else ()))
+    return key, {line.product for line in lines}
 
 
 def _late(course: Course, entry: Entry) -> None:
@@ -349,7 +398,7 @@ def _as_run(contact: Contact) -> Run:
     )
 
 
-def _migrate(course: Course, now: Instant) -> None:
+def _migrate(course: Course) -> None:
     """The programme changed: move the runs whose journey says so to its new version."""
     state, programme = course.state, course.programme
     first_time = state.programme == 0
@@ -373,7 +422,7 @@ def _migrate(course: Course, now: Instant) -> None:
             _remeasure(course, run, new)
         else:
             run.step, run.due, run.pending, run.called_off = place, NOT_DUE, False, {}
-            walk(course, run, new, now)
+            walk(course, run, new, course.now)
 
 
 def _remeasure(course: Course, run: Run, graph: Graph) -> None:

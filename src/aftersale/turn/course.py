@@ -27,6 +27,7 @@ class Course:
         "reading",
         "state",
         "tasks",
+        "touched",
         "woken_at",
         "world",
     )
@@ -44,6 +45,8 @@ class Course:
         self.tasks: list[tuple[int, Intent, dict[str, Any]]] = []
         self.dates_moved = False
         self.woken_at: Instant = 0
+        self.touched = False
+        """Whether the alarms may be others than `state.alarm_at` says."""
         self.reading = Reading(
             state.profile,
             world.catalogue,

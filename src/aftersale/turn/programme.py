@@ -11,17 +11,19 @@ from aftersale.journeys.definition import Journey, Send, Wait
 from aftersale.kernel.instants import Instant
 from aftersale.models.calibration import Calibration
 
-MOVES_DATES = frozenset(
+CHANGES_ORDERS = frozenset(
     {
         "order.completed",
-        "order.delivered",
         "order.cancelled",
         "return.initiated",
         "refund.issued",
         "history.summarised",
     }
 )
-"""Types of event that can move a date of the customer or of a run."""
+"""Types of event that change what the customer bought and kept, and so its dates."""
+
+MOVES_WAITS = CHANGES_ORDERS | {"order.delivered", "order.shipped"}
+"""Types of event that can move a date for which a run waits."""
 
 STOPS = frozenset({"order.cancelled", "return.initiated"})
 
@@ -77,6 +79,8 @@ class Programme:
         )
         """Whether dates hang on more than what was bought, so that any event can move them."""
         self.watched = frozenset(kind for graph in self.graphs.values() for kind in graph.watched)
+        self.relevant = self.watched | self.starts.keys() | MOVES_WAITS | STOPS
+        """Types of event that can do more than change the profile."""
 
     def graph(self, name: str, version: int) -> Graph | None:
         """The graph to which a run is pinned."""

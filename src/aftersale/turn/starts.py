@@ -1,6 +1,7 @@
 """Which journeys does an event or a date begin for this customer?"""
 
 from collections.abc import Iterator
+from typing import Any
 
 from aftersale.customers.fold import order_key
 from aftersale.customers.profile import NEVER
@@ -57,8 +58,8 @@ def _candidates(
         )
 
     if journey.key:
-        value: object = getattr(body, journey.key.removeprefix("event."), None)
-        if value not in {None, ""}:
+        value: Any = getattr(body, journey.key.removeprefix("event."), None)
+        if value is not None and value != "":
             yield run(str(value), getattr(body, "product", "")), None
         return
     match journey.about:
@@ -126,6 +127,7 @@ def _begin(course: Course, journey: Journey, run: Run) -> None:
     if journey.reentry is None or journey.reentry:
         state.begun[memory] = run.started_at
     state.runs.append(run)
+    course.touched = True
     course.decide("start", run, reason=reason)
     graph = course.programme.graph(run.journey, run.version)
     if graph is not None:
@@ -174,7 +176,7 @@ def _make_room(course: Course, run: Run) -> bool:
 
 def arm_dates(course: Course) -> None:
     """Set, move or drop the alarms of the journeys that start at a date."""
-    course.dates_moved = False
+    course.dates_moved, course.touched = False, True
     state = course.state
     for journey in course.programme.dates:
         date = date_of(course, journey.start)

@@ -57,6 +57,8 @@ class State(msgspec.Struct, array_like=True):
     """Number of the last decision."""
     programme: int = 0
     """Version of the programme under which the customer was last advanced."""
+    alarm_at: Instant = NOTHING
+    """The earliest alarm of all that the state holds."""
     advanced_at: Instant = NOTHING
     """When the last input was taken: with a driven clock no input is taken before it."""
 
