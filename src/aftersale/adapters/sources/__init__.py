@@ -1,0 +1,1 @@
+"""How do facts come in?"""
