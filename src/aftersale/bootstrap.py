@@ -8,7 +8,7 @@ from aftersale import __version__
 from aftersale.adapters import clock
 from aftersale.adapters.channels.mailbox import MailboxChannel
 from aftersale.adapters.folder import read_folder, write_starter
-from aftersale.adapters.storage.sqlite import SqliteStore
+from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.kernel.errors import Refusal
 from aftersale.messages.template import Templates
 from aftersale.programme.ports import Store, Transaction

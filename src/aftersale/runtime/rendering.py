@@ -8,14 +8,18 @@ from aftersale.delivery.ports import Send
 from aftersale.journeys.definition import Send as SendStep
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import Instant
+from aftersale.messages.bounded import Problem, environment, fill, parse
 from aftersale.messages.compose import Envelope, Message, compose
+from aftersale.messages.facts import clean
 from aftersale.messages.links import sign
 from aftersale.messages.template import Templates
 from aftersale.messages.wording import format_amount, format_date
-from aftersale.programme.load import ShopFacts
+from aftersale.programme.policies import ShopFacts
 from aftersale.segments.reading import Reading
 from aftersale.turn.programme import World
 from aftersale.turn.state import State
+
+_PLAIN = environment({}, html=False)
 
 NO_ADDRESS = "no-address.invalid"
 """Domain of the stand-in address where none is known; only the mailbox takes it."""
@@ -61,9 +65,9 @@ class Renderer:
         return Envelope(
             key=send.key,
             sender_name=shop.sender_name or shop.name,
-            sender_address=shop.sender_address,
+            sender_address=shop.sender_email,
             to=str(person.get(field) or f"customer-{send.customer}@{NO_ADDRESS}"),
-            message_id_domain=shop.sender_address.rpartition("@")[2] or "localhost",
+            message_id_domain=shop.sender_email.rpartition("@")[2] or "localhost",
             purpose=send.purpose,
             reply_to=shop.reply_to,
             unsubscribe_url=self._link("u", send),
@@ -119,8 +123,16 @@ class Renderer:
             facts["parcel"] = {**parcel, "url": str(person.get("tracking_url") or "")}
         benefit = _benefit(send, world)
         if benefit:
-            facts["benefit"] = self._templates.fill(benefit, facts) if "{" in benefit else benefit
+            facts["benefit"] = _filled(benefit, facts, send) if "{" in benefit else benefit
         return facts
+
+
+def _filled(text: str, facts: dict[str, Any], send: Send) -> str:
+    """The benefit that a journey names, with the facts in their places."""
+    part = parse(_PLAIN, f"journey {send.journey}, step {send.step}", text)
+    if isinstance(part, Problem):
+        raise part.refusal()
+    return fill(part, clean(facts))
 
 
 class _About:

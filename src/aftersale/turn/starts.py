@@ -12,7 +12,7 @@ from aftersale.journeys.run import Run
 from aftersale.journeys.run_fields import RUN_FIELDS
 from aftersale.kernel.instants import Instant
 from aftersale.turn.course import Course
-from aftersale.turn.state import Armed
+from aftersale.turn.state import KEPT_BEGUN, Armed
 from aftersale.turn.walk import end, walk
 
 
@@ -126,6 +126,8 @@ def _begin(course: Course, journey: Journey, run: Run) -> None:
             return
     if journey.reentry is None or journey.reentry:
         state.begun[memory] = run.started_at
+        if len(state.begun) > KEPT_BEGUN:
+            del state.begun[min(state.begun, key=lambda name: (state.begun[name], name))]
     state.runs.append(run)
     course.touched = True
     course.decide("start", run, reason=reason)
