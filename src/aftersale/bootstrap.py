@@ -86,7 +86,8 @@ def init(settings: Settings, *, overwrite: bool = False) -> tuple[App, list[str]
     """
     home = settings.home
     home.mkdir(parents=True, exist_ok=True)
-    written = write_starter(home, overwrite=overwrite)
+    has_programme = (home / "journeys").is_dir()
+    written = [] if has_programme and not overwrite else write_starter(home, overwrite=overwrite)
     store = open_store(home, create=not store_path(home).exists(), wait=settings.lock_seconds)
     with store.write() as tx:
         if tx.meta.get("secret") is None:

@@ -84,7 +84,9 @@ def admit_batch(app: App, name: str, *, history: bool) -> Callable[[Batch, Impor
                     received.append(latest)
             taken = take_in(tx, batch.events, received_at=received, history=past)
             if batch.products:
-                describe_products(tx, batch.products, now)
+                # Of the past, for a driven clock begins at the newest event that is known.
+                at = (tx.ledger.newest_at() or 0) if past else now
+                describe_products(tx, batch.products, at, history=past)
             admitted = Admitted(taken.new, taken.duplicates, taken.conflicts)
             after = msgspec.to_builtins(report.after(batch, admitted))
             tx.meta.set(f"import:{name}", after)

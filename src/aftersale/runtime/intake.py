@@ -78,7 +78,15 @@ def take_in(
     )
 
 
-def own_entry(kind: str, name: str, payload: bytes, at: Instant, *, customer: int = 0) -> NewEntry:
+def own_entry(
+    kind: str,
+    name: str,
+    payload: bytes,
+    at: Instant,
+    *,
+    customer: int = 0,
+    history: bool = False,
+) -> NewEntry:
     """An event that aftersale itself writes, under a name that makes it happen once."""
     return NewEntry(
         digest16("aftersale", name),
@@ -90,16 +98,20 @@ def own_entry(kind: str, name: str, payload: bytes, at: Instant, *, customer: in
         "",
         "aftersale",
         name,
-        False,
+        history,
         payload,
     )
 
 
-def describe_products(tx: Transaction, products: Sequence[ProductFacts], at: Instant) -> bool:
+def describe_products(
+    tx: Transaction, products: Sequence[ProductFacts], at: Instant, *, history: bool = False
+) -> bool:
     """Let the catalogue know what a source told of products; False where it is no news."""
     told = tuple(sorted(products, key=lambda product: product.product))
     payload = encode_body(CatalogueUpdated(products=told))
-    entry = own_entry("catalogue.updated", f"catalogue:{digest16(payload).hex()}", payload, at)
+    entry = own_entry(
+        "catalogue.updated", f"catalogue:{digest16(payload).hex()}", payload, at, history=history
+    )
     if tx.ledger.seen([entry.key]):
         return False
     tx.ledger.append([entry])

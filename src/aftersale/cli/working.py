@@ -1,0 +1,155 @@
+"""How is the engine driven, and how is what it did checked?"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from aftersale.cli.answer import DONE, FAILED, STOPPED, Answer, Here, Table, command
+from aftersale.kernel.errors import Operational, Refusal
+from aftersale.kernel.instants import Instant, format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from aftersale.runtime.worker import Worked, Worker
+
+TIME_HELP = "An instant (2026-03-01T09:00:00Z); a date alone is its midnight in UTC."
+
+
+class _Halt(Exception):
+    """A turn has ended and the person wants no further one."""
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or a request to end; a second Ctrl-C stops at once."""
+    wanted = threading.Event()
+
+    def note(number: int, frame: Any) -> None:
+        if wanted.is_set():
+            raise KeyboardInterrupt
+        wanted.set()
+
+    kept = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wanted
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def worker(
+    here: Here,
+    *,
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until", metavar="TIME", help=f"Drive the clock to this instant. {TIME_HELP}"
+        ),
+    ] = "",
+    once: Annotated[
+        bool, typer.Option("--once", help="Do what is due by the machine's clock, then end.")
+    ] = False,
+) -> Answer:
+    """Take events, decide, and send.
+
+    Without options it works until it is stopped: Ctrl-C or SIGTERM ends it cleanly after the
+    running turn. With --until the clock is driven, so months pass in seconds.
+    """
+    from aftersale.runtime.worker import Worked, Worker
+
+    if until and once:
+        raise Refusal("--until and --once exclude each other", code=2)
+    horizon = parse_instant(until, zone="UTC") if until else None
+    app = here.app()
+    with app.store.read() as tx:
+        driven = tx.meta.get("driven")
+        is_demo = tx.meta.get("demo")
+    if driven and horizon is None:
+        if is_demo:
+            raise Refusal(
+                "the clock of the demo is driven",
+                hint=here.line("worker --until 2026-07-07"),
+            )
+        with app.store.write() as tx:
+            tx.meta.set("driven", value=False)
+        here.warn("the clock of this store was driven; from now on it is the machine's")
+    total = Worked()
+    with _stopping() as wanted:
+
+        def progress(worked: Worked) -> None:
+            nonlocal total
+            if live is None:
+                total = worked
+            if wanted.is_set():
+                raise _Halt
+
+        live = Worked() if horizon is None and not once else None
+        work = Worker(app.store, app.worlds, app.turns, app.sending, progress=progress)
+        with suppress(_Halt):
+            if horizon is not None:
+                total = work.drive(horizon)
+            elif live is None:
+                work.recover(app.system_now())
+                total = work.once(app.system_now())
+            else:
+                total = live
+                _live(here, work, app.system_now, wanted, total)
+        halted = wanted.is_set() and live is None
+    app.store.close()
+    data = {**msgspec.to_builtins(total), "clock": format_instant(total.clock)}
+    if halted:
+        here.warn("stopped before the end; run the same line again to go on")
+    rows = [(word, data[word]) for word in Worked.__struct_fields__]
+    return Answer(data, [Table(("what", "number"), rows)], code=STOPPED if halted else DONE)
+
+
+def _live(
+    here: Here,
+    work: "Worker",
+    now: Callable[[], Instant],
+    wanted: threading.Event,
+    total: "Worked",
+) -> None:
+    """Rounds by the machine's clock until somebody wants no more."""
+    work.recover(now())
+    here.say("working; Ctrl-C stops")
+    while not wanted.is_set():
+        try:
+            done = work.once(now())
+        except Operational as trouble:
+            here.say(f"{trouble.what}; trying again")
+            wanted.wait(max(here.settings.poll_seconds, 1.0))
+            continue
+        for word in ("events", "decisions", "sends", "dropped", "turns"):
+            setattr(total, word, getattr(total, word) + getattr(done, word))
+        total.clock = done.clock
+        if not done.turns and not done.sends:
+            wanted.wait(here.settings.poll_seconds)
+
+
+def verify(here: Here) -> Answer:
+    """Check the sentences that must always hold: acted once, within caps, with consent."""
+    from aftersale.runtime.verify import verify as check
+
+    app = here.app()
+    with app.store.read() as tx:
+        found = check(tx, app.worlds)
+    wrong = sum(found.checks.values())
+    data = {"checks": found.checks, "violations": msgspec.to_builtins(found.violations)}
+    shown: list[str | Table] = [Table(("rule", "violations"), list(found.checks.items()))]
+    if found.violations:
+        rows = [tuple(violation.values()) for violation in data["violations"]]
+        headings = tuple(type(found.violations[0]).__struct_fields__)
+        shown.append(Table(headings, rows, "Violations"))
+    shown.append("All hold." if not wrong else f"{wrong} violations.")
+    return Answer(data, shown, code=FAILED if wrong else DONE)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands part of the command line."""
+    command(app, "worker")(worker)
+    command(app, "verify")(verify)
