@@ -1,0 +1,1 @@
+"""What connects the stages to the world outside?"""

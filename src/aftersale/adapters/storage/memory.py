@@ -1,0 +1,171 @@
+"""How does a store work that forgets everything when the process ends?
+
+For tests, rehearsals and backtests. It refuses what the store on disk refuses, and what goes
+in comes out as it would from there: tuples inside values become lists.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sized
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aftersale.adapters.storage._memory_deeds import (
+    MemoryDecisions,
+    MemoryJournal,
+    MemoryMailbox,
+    MemoryOutbox,
+    MemoryStates,
+)
+from aftersale.adapters.storage._memory_facts import (
+    MemoryIdentities,
+    MemoryLedger,
+    MemoryPersonalData,
+)
+from aftersale.adapters.storage._memory_shelves import Shelves
+from aftersale.kernel.errors import Operational, Refusal
+from aftersale.programme.ports import Deployment
+
+
+class _Deployments:
+    """Every version of the programme that was ever in force."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self._s = shelves
+
+    def add(self, deployment: Deployment) -> None:
+        self._s.writing()
+        if deployment.version in self._s.deployments:
+            raise self._s.spoil(ValueError(f"version {deployment.version} is taken"))
+        kept = msgspec.structs.replace(deployment, files=dict(deployment.files))
+        self._s.put(self._s.deployments, deployment.version, kept)
+
+    def get(self, version: int) -> Deployment | None:
+        return self._s.deployments.get(version)
+
+    def latest(self) -> Deployment | None:
+        versions = self._s.deployments
+        return versions[max(versions)] if versions else None
+
+    def history(self) -> list[Deployment]:
+        return [
+            msgspec.structs.replace(self._s.deployments[version], files={})
+            for version in sorted(self._s.deployments, reverse=True)
+        ]
+
+
+class _Meta:
+    """Small named values of the store."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self._s = shelves
+
+    def get(self, name: str) -> Any:
+        data = self._s.meta.get(name)
+        return None if data is None else msgspec.msgpack.decode(data)
+
+    def set(self, name: str, value: Any) -> None:
+        self._s.writing()
+        self._s.put(self._s.meta, name, msgspec.msgpack.encode(value))
+
+
+class MemoryTransaction:
+    """The store's parts inside one transaction."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self.ledger = MemoryLedger(shelves)
+        self.identities = MemoryIdentities(shelves)
+        self.personal = MemoryPersonalData(shelves)
+        self.states = MemoryStates(shelves)
+        self.journal = MemoryJournal(shelves)
+        self.decisions = MemoryDecisions(shelves)
+        self.outbox = MemoryOutbox(shelves)
+        self.mailbox = MemoryMailbox(shelves)
+        self.deployments = _Deployments(shelves)
+        self.meta = _Meta(shelves)
+
+
+class MemoryStore:
+    """A store in this process; one block at a time, readers included."""
+
+    def __init__(self, *, wait: float = 10.0) -> None:
+        """`wait` is how many seconds a block waits for the one before it."""
+        self._wait = wait
+        self._shelves = Shelves()
+        self._transaction = MemoryTransaction(self._shelves)
+        self._turn = threading.RLock()
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[MemoryTransaction]:
+        """A transaction that may write; kept at the end of the block, undone on an error."""
+        with self._alone():
+            self._local.writing = True
+            self._shelves.begin(writable=True)
+            try:
+                yield self._transaction
+                self._shelves.commit()
+            except BaseException:
+                self._shelves.roll_back()
+                raise
+            finally:
+                self._shelves.begin(writable=False)
+                self._local.writing = False
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[MemoryTransaction]:
+        """A view; writers of other threads wait until the block ends."""
+        with self._alone():
+            yield self._transaction
+
+    def backup(self, target: Path) -> dict[str, Any]:
+        """Refused: there is no file to copy."""
+        raise Refusal(
+            "the backup was not made",
+            where=str(target),
+            why="this store lives in memory only",
+            hint="make a store on disk with `aftersale init`",
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """How many of everything there are."""
+        shelves = self._shelves
+        with self._alone():
+            rows: dict[str, Sized] = {
+                "events": shelves.entries,
+                "conflicts": shelves.conflicts,
+                "customers": shelves.customers,
+                "pointers": shelves.pointers,
+                "identities": shelves.refs,
+                "personal": [row for told in shelves.personal.values() for row in told],
+                "erasures": shelves.erasures,
+                "suppressions": shelves.suppressions,
+                "states": shelves.states,
+                "turns": shelves.turns,
+                "decisions": shelves.decisions,
+                "outbox": shelves.sends,
+                "mailbox": shelves.caught,
+                "deployments": shelves.deployments,
+                "meta": shelves.meta,
+            }
+            counted = {name: len(shelf) for name, shelf in rows.items()}
+        return {"kind": "memory", "path": "", "schema": 0, "bytes": 0, "rows": counted}
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if getattr(self._local, "writing", False):
+            raise RuntimeError("no transaction may begin inside one that writes")
+        if not self._turn.acquire(timeout=self._wait):
+            raise Operational(
+                "the store is in use by another thread",
+                hint="try again; the other one has not finished its change",
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()

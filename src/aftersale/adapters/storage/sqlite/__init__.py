@@ -1,0 +1,1 @@
+"""How is a whole store kept in one SQLite file?"""

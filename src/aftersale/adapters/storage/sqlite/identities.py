@@ -1,0 +1,88 @@
+"""How is a customer found again by an id from outside?"""
+
+from collections.abc import Sequence
+
+from aftersale.adapters.storage.sqlite.connection import chunks, marks
+from aftersale.adapters.storage.sqlite.session import Session
+from aftersale.events.event import Ref
+from aftersale.kernel.ids import CustomerId
+from aftersale.kernel.instants import Instant
+
+
+class SqliteIdentities:
+    """Refs, customers and the pointers of merged ones."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._read = session.connection
+
+    def find(self, refs: Sequence[Ref]) -> dict[Ref, CustomerId]:
+        """The living customer of each ref that is known; refs always lie under living ids."""
+        values: dict[str, set[str]] = {}
+        for ref in refs:
+            values.setdefault(ref.kind, set()).add(ref.value)
+        found: dict[Ref, CustomerId] = {}
+        for kind, wanted in values.items():
+            for some in chunks(sorted(wanted)):
+                rows = self._read.execute(
+                    "SELECT value, customer FROM identities"
+                    f" WHERE kind = ? AND value IN ({marks(some)})",
+                    (kind, *some),
+                )
+                found.update({Ref(kind, value): customer for value, customer in rows})
+        return found
+
+    def bind(self, pairs: Sequence[tuple[Ref, CustomerId]]) -> None:
+        """Let each ref mean that customer from now on."""
+        write = self._session.writing()
+        moved = self._session.living_of({customer for _, customer in pairs})
+        write.executemany(
+            "INSERT INTO identities VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET customer = excluded.customer",
+            [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs],
+        )
+
+    def create(self, count: int, at: Instant) -> CustomerId:
+        """Make `count` customers with consecutive ids; the first of them."""
+        first = self.last() + 1
+        self._session.writing().executemany(
+            "INSERT INTO customers VALUES (?, ?)",
+            [(customer, at) for customer in range(first, first + count)],
+        )
+        return first
+
+    def refs_of(self, customer: CustomerId) -> list[Ref]:
+        """Every ref that means this living customer, by kind and value."""
+        rows = self._read.execute(
+            "SELECT kind, value FROM identities WHERE customer = ? ORDER BY kind, value",
+            (customer,),
+        )
+        return [Ref(kind, value) for kind, value in rows.fetchall()]
+
+    def ending(self, words: str) -> list[CustomerId]:
+        """Living customers with a shop id or order that is `…/words`, whichever the shop."""
+        rows = self._read.execute(
+            "SELECT DISTINCT customer FROM identities WHERE kind IN ('customer', 'order')"
+            " AND substr(value, -length(?1)) = ?1 ORDER BY customer",
+            (f"/{words}",),
+        )
+        return [customer for (customer,) in rows.fetchall()]
+
+    def point(self, absorbed: CustomerId, survivor: CustomerId) -> None:
+        """Make the absorbed id a pointer to the survivor for ever; its refs move along."""
+        write = self._session.writing()
+        old, new = self.living(absorbed), self.living(survivor)
+        if old == new:
+            return
+        write.execute("UPDATE pointers SET survivor = ? WHERE survivor = ?", (new, old))
+        write.execute("INSERT INTO pointers VALUES (?, ?)", (old, new))
+        write.execute("UPDATE identities SET customer = ? WHERE customer = ?", (new, old))
+
+    def living(self, customer: CustomerId) -> CustomerId:
+        """The id that this id has become; itself where it never was absorbed."""
+        return self._session.living(customer)
+
+    def last(self) -> CustomerId:
+        """The highest id given so far, 0 before the first."""
+        ((customer,),) = self._read.execute("SELECT coalesce(max(id), 0) FROM customers")
+        return int(customer)

@@ -1,0 +1,35 @@
+"""Do both stores keep what the port promises, and do they agree with each other?"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aftersale.adapters.storage.memory import MemoryStore
+from aftersale.adapters.storage.sqlite.store import SqliteStore
+from aftersale.programme.ports import Store
+from aftersale.testing.storage_suite import StorageSuite
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    SqliteStore(path, create=True).close()
+    return path
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path, empty_file) -> Iterator[Store]:
+    made: Store
+    if request.param == "memory":
+        made = MemoryStore()
+    else:
+        shutil.copy(empty_file, tmp_path / "store.db")
+        made = SqliteStore(tmp_path / "store.db", synchronous="OFF")
+    yield made
+    made.close()
+
+
+class TestStorage(StorageSuite):
+    """The suite of the port, over both adapters."""
