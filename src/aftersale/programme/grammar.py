@@ -36,7 +36,7 @@ WATCH: Keys = (
 )
 START: Keys = (
     Key("on", "events", "Type of event, or a list of types, that begins a run."),
-    Key("at", "field", "Date of the customer at which a run begins."),
+    Key("at", "customer-date", "Date of the customer at which a run begins."),
     _IF,
     Key("fresh", "duration", "Events that arrive later than this begin nothing (3 days)."),
 )
@@ -61,7 +61,7 @@ WAIT: Keys = (
     Key("at", "clock", "Then the next time the customer's clock shows this."),
     Key("on", "events", "Until such an event."),
     _IF,
-    Key("until", "field", "Until this date, also when it moves."),
+    Key("until", "date", "Until this date, also when it moves."),
     Key("before", "lead", "So long before that date: a duration or a field that is one."),
 )
 WAIT_STEP: Keys = (Key("wait", "wait", "Stand still.", needed=True), _ID)
@@ -107,7 +107,7 @@ JOURNEY: Keys = (
     Key("title", "text", "Name for people."),
     Key("lineage", "word", "Stays when the journey is renamed; by default the name."),
     Key("about", "choice", "What one run is about.", needed=True, choices=ABOUT),
-    Key("key", "field", "Field of the starting event that a run is about instead."),
+    Key("key", "event-field", "Field of the starting event that a run is about instead."),
     Key("paused", "boolean", "Begin nothing and move nothing."),
     Key(
         "in_flight",

@@ -3,8 +3,8 @@
 Everything is read before anything is refused, so that one look shows every mistake.
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
-from hashlib import blake2b
 
 import msgspec
 
@@ -24,6 +24,7 @@ from aftersale.journeys.definition import (
     Watch,
 )
 from aftersale.journeys.run_fields import AT_START, IN_RUN, ON_EVENT, RUN_FIELDS
+from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import DAY, Duration
 from aftersale.messages.template import Templates
 from aftersale.programme import grammar
@@ -58,17 +59,21 @@ def read_journey(
         return None, problems
     page = Page(where)
     reader = _Reader(page, templates, segments, restart_after)
-    journey = reader.journey(document, version)
+    digest = content_digest(document, text, segments)
+    journey = reader.journey(document, version, digest)
     page.problems.sort(key=lambda problem: problem.line)
     return (journey if page.sound else None), page.problems
 
 
-def content_digest(document: Marked, definitions: Sequence[str] = ()) -> str:
-    """A hash of what a journey does: not of comments and layout, nor of its being paused."""
+def content_digest(document: Marked, text: str, segments: Sequence[Segment] = ()) -> str:
+    """A hash of what a journey does: not of comments and layout, nor of its being paused.
+
+    The segments that the text names belong to it, for they decide with it.
+    """
     plain = document.plain()
     said = {k: v for k, v in plain.items() if k != "paused"} if isinstance(plain, dict) else {}
-    data = msgspec.json.encode((said, sorted(definitions)), order="sorted")
-    return blake2b(data, digest_size=16).hexdigest()
+    named = {s.name: s.condition.text for s in segments if s.name in text}
+    return digest16(json.dumps([said, named], sort_keys=True)).hex()
 
 
 class _Draft(msgspec.Struct):
@@ -110,7 +115,7 @@ class _Reader:
         self._sight = Sight(page, segments)
         self._count = 0
 
-    def journey(self, document: Marked, version: int) -> Journey | None:
+    def journey(self, document: Marked, version: int, digest: str) -> Journey | None:
         """The whole file."""
         page = self._page
         entry = page.entry(document, grammar.JOURNEY, "a journey")
@@ -140,7 +145,7 @@ class _Reader:
             in_flight=page.choice(entry, "in_flight", ("keep", "migrate"), "keep"),
             paused=page.boolean(entry, "paused"),
             first=0 if steps else END,
-            text_digest=content_digest(document, self._sight.definitions()),
+            text_digest=digest,
         )
 
     # --- what begins and ends a run -------------------------------------------------------
@@ -219,8 +224,10 @@ class _Reader:
     def _reentry(self, marked: Marked | None) -> Duration | None:
         if marked is None:
             return self._restart_after if self._sight.about == "customer" else 0
-        if marked.value in {"always", "never"}:
-            return 0 if marked.value == "always" else None
+        if marked.value == "never":
+            return None
+        if marked.value == "always":
+            return 0
         if isinstance(marked.value, str) and not any(sign.isdigit() for sign in marked.value):
             hint = near(marked.value, ("always", "never"))
             self._page.wrong(

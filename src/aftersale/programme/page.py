@@ -106,7 +106,7 @@ class Page:
         if not low <= value <= high:
             self.wrong(marked.line, f"{name} is {value:g}", f"it goes from {low:g} to {high:g}")
             return default
-        return value
+        return float(value)
 
     def whole(self, entry: Entry, name: str, default: int, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""

@@ -26,18 +26,11 @@ class Sight:
 
     def __init__(self, page: Page, segments: Sequence[Segment]) -> None:
         self._page = page
-        self._segments = {segment.name: segment for segment in segments}
-        self._used: set[str] = set()
         self.fields = Fields((*RUN_FIELDS.values(), *map(_field_of, segments)))
         self.about = ""
         self.keyed = False
         self.types: tuple[str, ...] = ()
         """Of the events that begin a run."""
-
-    def definitions(self) -> list[str]:
-        """The segments that conditions named so far, with what they say."""
-        used = sorted(self._used & self._segments.keys())
-        return [f"{name} {self._segments[name].condition.text}" for name in used]
 
     def field(self, marked: Marked, key: str, kind: Type, scopes: frozenset[str]) -> str:
         """The name of a field of that type which can be read there, or nothing."""
@@ -54,7 +47,8 @@ class Sight:
         elif field.type != kind or name == "now":
             what = f"{key}: {name} is of type {field.type}, where {article} {kind} is needed"
         else:
-            what = f"{key}: {name} exists only where there is a {field.scope}"
+            owner = "an event" if field.scope == "event" else f"a {field.scope}"
+            what = f"{key}: {name} exists only where there is {owner}"
         self._page.wrong(marked.line, what, near(name, fitting))
         return ""
 
@@ -84,7 +78,6 @@ class Sight:
             why = f": {refusal.why}" if refusal.why else ""
             self._page.wrong(marked.line, f"{key}{place}: {refusal.what}{why}", refusal.hint)
             return None
-        self._used |= condition.names
         by_line = (reads_lines(condition) and bool(types)) or (starts and self.about == "product")
         for name in sorted(condition.names):
             if name.startswith("event.") and types:
