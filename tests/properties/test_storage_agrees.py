@@ -133,6 +133,8 @@ OPERATIONS = st.one_of(
     told("decisions", "of", CUSTOMERS),
     told("decisions", "newest", journey=JOURNEYS, kind=st.just("") | KINDS, limit=INSTANTS),
     told("decisions", "counts", since=INSTANTS, until=st.none() | INSTANTS),
+    told("decisions", "read_upto"),
+    told("identities", "ending", NAMES),
     told("outbox", "put", some(SENDS)),
     told("outbox", "move", KEYS, STATUSES, INSTANTS, reason=NAMES, provider_id=NAMES),
     told("outbox", "queued", INSTANTS, INSTANTS),

@@ -265,6 +265,21 @@ class StorageSuite(TurnSuite):
             assert tx.identities.refs_of(1) == [mail]
             assert tx.identities.last() == 3
 
+    def test_a_customer_is_found_by_the_end_of_a_shops_id(self, store: Store) -> None:
+        """Whichever the shop; an address or a part of a number is none."""
+        with store.write() as tx:
+            tx.identities.create(4, 1)
+            refs = {
+                Ref("customer", "main/471"): 1,
+                Ref("order", "outlet/471"): 2,
+                Ref("order", "main/471"): 1,
+                Ref("order", "main/8471"): 3,
+                Ref("email", "a/471"): 4,
+            }
+            tx.identities.bind(list(refs.items()))
+            assert tx.identities.ending("471") == [1, 2]
+            assert tx.identities.ending("%") == []
+
     def test_an_absorbed_customer_points_to_the_survivor_for_ever(self, store: Store) -> None:
         """Also over several merges; the ledger keeps whom an event was admitted for."""
         with store.write() as tx:

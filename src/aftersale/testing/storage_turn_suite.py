@@ -117,6 +117,15 @@ class TurnSuite:
             assert list(tx.decisions.ordered()) == [told[1], told[0], told[2]]
             assert tx.decisions.total() == 3
 
+    def test_a_send_knows_what_its_turn_had_read(self, store: Store) -> None:
+        """Only decisions to send, each with the last position of its turn."""
+        with store.write() as tx:
+            tx.journal.append(new_turn(1, upto=5))
+            tx.journal.append(new_turn(2, upto=9))
+            tx.decisions.append(1, [new_decision(2, 1), new_decision(1, 1, kind="hold")])
+            tx.decisions.append(2, [new_decision(1, 2)])
+            assert list(tx.decisions.read_upto()) == [((2, 1), 5), ((1, 2), 9)]
+
     def test_a_decisions_number_is_given_once(self, store: Store) -> None:
         """A second one with the same (customer, seq) spoils the block."""
         with raises(ValueError), store.write() as tx:

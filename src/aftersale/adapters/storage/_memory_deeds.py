@@ -135,7 +135,7 @@ class MemoryDecisions:
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
         upto = {record.turn: record.upto for record in self._s.turns.values()}
         for name, turn in self._s.decided_in.items():
-            if self._s.decisions[name].kind == "send":
+            if self._s.decisions[name].kind == "send" and turn in upto:
                 yield name, upto[turn]
 
     def total(self) -> int:

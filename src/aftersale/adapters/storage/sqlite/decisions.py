@@ -147,14 +147,15 @@ class SqliteDecisions:
 
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
         """For every decision to send: (customer, seq) and the position its turn had read."""
-        kind = self._session.words.known("send")
-        rows = self._read.execute(
-            "SELECT d.customer, d.seq, t.upto_position FROM decisions d JOIN turns t USING (turn)"
-            " WHERE d.kind_word = ?",
-            (kind,),
-        )
-        for customer, seq, upto in rows:
-            yield (customer, seq), upto
+        kind, after = self._session.words.known("send"), 0
+        while rows := self._read.execute(
+            "SELECT d.number, d.customer, d.seq, t.upto_position"
+            " FROM decisions d JOIN turns t USING (turn)"
+            " WHERE d.kind_word = ? AND d.number > ? ORDER BY d.number LIMIT ?",
+            (kind, after, _PAGE),
+        ).fetchall():
+            yield from (((customer, seq), upto) for _, customer, seq, upto in rows)
+            after = rows[-1][0]
 
     def total(self) -> int:
         """How many there are: they are numbered from 1 and never deleted."""
