@@ -167,7 +167,7 @@ journeys = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(journeys)
 def test_what_fits_the_schema_is_read_and_its_graph_is_whole(document: dict[str, Any]) -> None:
     VALIDATOR.validate(document)
@@ -205,7 +205,7 @@ def slots(part: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=200)
+@settings(max_examples=70)
 @given(journeys, st.integers(0, 10**6), documents)
 def test_one_wrong_value_in_a_sound_journey_raises_nothing(
     document: dict[str, Any], pick: int, value: Any
