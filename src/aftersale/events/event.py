@@ -58,7 +58,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Known before the engine first ran, or imported as the past: it starts nothing."""
 
 
+_ADDRESSES = {"email", "phone"}
+_TELLS_ADDRESS = frozenset({"order.completed", "customer.updated", "consent.given"})
+"""Types that tell where the customer is to be reached from now on."""
+
 _SHORT_CUSTOMER = ("zone", "locale", "country")
+_NOT_PERSONAL = frozenset({*_SHORT_CUSTOMER, "id", "anonymous_id"})
 
 
 def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> Event:
@@ -88,7 +93,10 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
     known = set(body_type.__struct_fields__)
     facts.update({k: person[k] for k in _SHORT_CUSTOMER if person.get(k)})
     personal = {k: v for k, v in facts.items() if k not in known}
-    personal.update({k: v for k, v in person.items() if k not in _SHORT_CUSTOMER})
+    personal.update({k: v for k, v in person.items() if k not in _NOT_PERSONAL})
+    if kind not in _TELLS_ADDRESS and personal.keys() <= _ADDRESSES:
+        # The address only says who is meant; the identity table has it already.
+        personal = {}
     body = _body(body_type, {k: v for k, v in facts.items() if k in known}, kind)
     return Event(
         str(event_id),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from aftersale.customers.fold import order_key
 from aftersale.customers.profile import NEVER, Order
 from aftersale.events.vocabulary import BODIES, OURS
 from aftersale.kernel.instants import DAY, Instant
@@ -32,6 +33,13 @@ def _body_amount(name: str) -> Callable[[Reading], Value | None]:
     return read
 
 
+def _event_order(reading: Reading) -> str | None:
+    """The order as runs name it, with its shop in front, so that the two can be compared."""
+    entry = reading.entry
+    number = getattr(entry.body, "order", "") if entry is not None else ""
+    return order_key(entry.shop, number) if entry is not None and number else None
+
+
 _MONEY = frozenset({"total", "discount", "shipping", "amount"})
 _TYPES: dict[Any, Type] = {str: "text", int: "number", float: "number", bool: "boolean"}
 
@@ -51,6 +59,8 @@ def _event_fields() -> list[Field]:
                 continue
             field_type: Type = "instant" if name.endswith("_at") else _TYPES[plain]
             read = _body_amount(name) if name in _MONEY else _body_value(name)
+            if name == "order":
+                read = _event_order
             found[f"event.{name}"] = Field(
                 f"event.{name}",
                 field_type,

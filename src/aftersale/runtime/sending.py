@@ -15,6 +15,7 @@ from aftersale.gates.policy import Policy
 from aftersale.gates.standing import Intent
 from aftersale.gates.verdict import Defer, Deny
 from aftersale.kernel.errors import Refusal
+from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import DAY, HOUR, Instant
 from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.rendering import NO_ADDRESS, Renderer
@@ -71,12 +72,12 @@ class Sending:
             with self._store.write() as tx:
                 for send in sends:
                     count += 1
+                    tx.outbox.move(send.key, UNKNOWN, now, reason="crash")
                     if answers is None:
-                        tx.outbox.move(send.key, UNKNOWN, now, reason="crash")
                         continue
                     answer = answers.get(send.key)
                     if answer is None:
-                        tx.outbox.move(send.key, QUEUED, now, reason="crash")
+                        tx.outbox.move(send.key, QUEUED, now, reason="never-went-out")
                     else:
                         tx.outbox.move(send.key, answer.status, now, provider_id=answer.provider_id)
         return count
@@ -127,6 +128,7 @@ class Sending:
                 continue
             reason = verdict.reason if isinstance(verdict, Deny) else ""
             person = {
+                **_addresses(tx, send.customer),
                 **people.get(send.customer, {}),
                 **tx.personal.of_event(int(send.values.get("cause") or 0)),
             }
@@ -175,6 +177,15 @@ class Sending:
             (self._channels.get(name, self._mailbox) if name else self._mailbox, rows)
             for name, rows in groups.items()
         ]
+
+
+def _addresses(tx: Transaction, customer: CustomerId) -> dict[str, object]:
+    """The addresses by which the customer is known, where no event told one to be reached at."""
+    return {
+        ref.kind: ref.value
+        for ref in reversed(tx.identities.refs_of(customer))
+        if ref.kind in {"email", "phone"}
+    }
 
 
 def mode_of(tx: Transaction) -> str:

@@ -5,6 +5,7 @@ the customer's best hour, an alarm like any other.
 """
 
 from aftersale.customers.profile import NEVER
+from aftersale.gates.rules.quiet_hours import first_allowed
 from aftersale.journeys.run import Run
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import MINUTE, Instant
@@ -32,8 +33,9 @@ def next_slot(course: Course, after: Instant) -> Instant:
     zone = course.reading.whereabouts.zone
     spread = round(draw(policy.seed, "slot", course.customer) * policy.slot_spread)
     spread -= spread % MINUTE
-    start = next_at(max(after - spread, 0), best_minute(course, zone), zone)
-    return start + spread
+    start = next_at(max(after - spread, 0), best_minute(course, zone), zone) + spread
+    # Where the zone is unsure, the slot must be no quiet time in any that is plausible.
+    return first_allowed(course.reading.whereabouts, policy.quiet, start)
 
 
 def best_minute(course: Course, zone: str) -> int:
