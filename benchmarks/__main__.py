@@ -1,0 +1,77 @@
+"""Which figures are wanted? `python -m benchmarks [NAME ...] [--events N] [--quick]`.
+
+Each is measured in a process of its own, so that the peak of memory is its own too, and printed
+as a line of JSON.
+"""
+
+import argparse
+import cProfile
+import pstats
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.decide import decide, decide_encoded
+from benchmarks.imports import import_olist, import_uci
+from benchmarks.live import live_sqlite, live_sqlite_backfill, memory_sqlite
+
+EVENTS = 1_000_000
+QUICK = 20
+"""How many times smaller everything is for a smoke test."""
+
+MEASURES: dict[str, Callable[[int, Path], None]] = {
+    "decide": lambda events, folder: decide(events),
+    "decide-encoded": lambda events, folder: decide_encoded(events),
+    "live-sqlite": live_sqlite,
+    "live-sqlite-backfill": live_sqlite_backfill,
+    "import-uci": lambda events, folder: import_uci(folder),
+    "import-olist": lambda events, folder: import_olist(folder),
+    "memory-sqlite": memory_sqlite,
+}
+SLOW = ("memory-sqlite",)
+"""Measured only where they are named."""
+
+
+def main() -> int:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument("--events", type=int, default=EVENTS, help=f"default {EVENTS:,}")
+    parser.add_argument("--quick", action="store_true", help=f"a {QUICK}th of the events")
+    parser.add_argument("--profile", type=Path, help="write where the time went into this file")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in MEASURES]
+    if unknown:
+        parser.error(f"there is no {unknown[0]}; there are {', '.join(MEASURES)}")
+    names = given.names or [name for name in MEASURES if name not in SLOW]
+    events = max(given.events // QUICK if given.quick else given.events, 1)
+    if given.folder:
+        _measure(names[0], events, given.folder, given.profile)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="aftersale-bench-") as folder:
+        for name in names:
+            command = [sys.executable, "-m", "benchmarks", name]
+            command += ["--events", str(events), "--folder", folder]
+            command += ["--profile", str(given.profile)] if given.profile else []
+            code = subprocess.run(command, check=False).returncode
+            if code:
+                return code
+    return 0
+
+
+def _measure(name: str, events: int, folder: Path, profile: Path | None) -> None:
+    if profile is None:
+        MEASURES[name](events, folder)
+        return
+    profiler = cProfile.Profile()
+    profiler.runcall(MEASURES[name], events, folder)
+    with profile.open("a", encoding="utf-8") as file:
+        file.write(f"{name}, {events:,} events\n")
+        pstats.Stats(profiler, stream=file).sort_stats("tottime").print_stats(25)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

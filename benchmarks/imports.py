@@ -1,0 +1,96 @@
+"""How fast do a merchant's files become ledger and states?
+
+The real import: read, checked and grouped, admitted batch by batch, then turns until everything
+is read. The data lies beside the repository; without it there is nothing to measure.
+"""
+
+import os
+from pathlib import Path
+
+from aftersale.adapters.sources.mapping import read_mapping
+from aftersale.adapters.sources.tables import OrderSource
+from aftersale.bootstrap import init
+from aftersale.runtime.app import admit_batch
+from aftersale.runtime.importing import run_import
+from aftersale.settings import Settings
+from benchmarks.figures import Clock, mebibytes, peak_memory, shared_data, skipped, told
+
+_MAPPINGS = Path(__file__).parents[1] / "examples" / "mappings"
+
+
+def import_uci(folder: Path) -> None:
+    """Lines of invoices."""
+    _measure(
+        "import-uci",
+        folder,
+        Path("uci_online_retail", "online_retail.parquet"),
+        unit="lines/s",
+        target=100_000,
+    )
+
+
+def import_olist(folder: Path) -> None:
+    """Orders with their lines, parcels and reviews."""
+    _measure(
+        "import-olist",
+        folder,
+        Path("olist", "exceptions_sample", "orders.parquet"),
+        unit="orders/s",
+        target=10_000,
+    )
+
+
+def _measure(name: str, folder: Path, file: Path, *, unit: str, target: float) -> None:
+    data = Path(os.environ.get("AFTERSALE_DATA") or shared_data())
+    if not (data / file).exists():
+        skipped(name, f"real data is not here: {file} is absent")
+        return
+    mapping = read_mapping(_MAPPINGS / f"{file.parts[0]}.toml", "orders")
+    app, _ = init(Settings(home=folder / name, batch=10_000))
+    reading, turning = Clock(), Clock()
+    with reading.running():
+        source = OrderSource(data / file, mapping)
+        report = run_import(
+            source,
+            admit=admit_batch(app, name, history=True),
+            progress=lambda done, total: None,
+        )
+    decisions = turns = 0
+    with turning.running():
+        now = app.system_now()
+        while (turned := app.turns.turn(now, own=False)) is not None:
+            decisions += turned.decisions
+            turns += 1
+    with app.store.read() as tx:
+        states = tx.states.count()
+        events = tx.ledger.last()
+    app.store.close()
+    orders = _orders(source)
+    seconds = reading.seconds + turning.seconds
+    told(
+        name,
+        (orders if unit == "orders/s" else report.rows) / seconds,
+        unit,
+        target=target,
+        rows=report.rows,
+        used=report.used,
+        rejected=report.rejected,
+        ignored=report.ignored,
+        orders=orders,
+        events=events,
+        states=states,
+        turns=turns,
+        decisions=decisions,
+        import_seconds=reading.seconds,
+        turn_seconds=turning.seconds,
+        seconds=seconds,
+        cpu_seconds=reading.cpu_seconds + turning.cpu_seconds,
+        peak_mib=mebibytes(peak_memory()),
+        durability="SQLite WAL, synchronous FULL, one commit a batch of 10,000",
+    )
+
+
+def _orders(source: OrderSource) -> int:
+    return sum(
+        event.type == "order.completed" for batch in source.batches() for event in batch.events
+    )

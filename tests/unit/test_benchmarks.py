@@ -1,0 +1,41 @@
+"""Do the benchmarks still run, and do they still measure what they say?"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def measured(*arguments: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_small_measurement_decides_about_every_event_and_says_what_it_did() -> None:
+    (line,) = measured("decide", "--quick", "--events", "72000")
+    assert (line["name"], line["unit"]) == ("decide", "events/s")
+    assert line["events"] == 3_600
+    assert line["value"] > 0
+    assert line["decisions"] > line["sends"] > 0
+    assert line["live_runs"][-1]["median"] >= 3
+
+
+def test_an_unknown_figure_is_refused_with_those_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "speed"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "live-sqlite" in done.stderr
