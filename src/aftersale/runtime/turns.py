@@ -22,6 +22,10 @@ from aftersale.turn.together import Cut, advance_together
 
 BATCH = 2_000
 
+BACKFILL = 20_000
+"""Entries of a turn that reads history: nobody waits for it, and larger turns load and save each
+customer less often."""
+
 _PIECE = 32
 
 
@@ -64,7 +68,8 @@ class Turns:
                     break
             now = horizon
             if own and full and entries:
-                now = min(horizon, max(entry.received_at for entry in entries))
+                arrived = max(entry.received_at for entry in entries)
+                now = max(last.now if last else 0, min(horizon, arrived))
             cut = self._cut(tx, entries, now, own=own, full=full)
             if not entries and not cut.woken:
                 return None
@@ -80,22 +85,24 @@ class Turns:
         With a driven clock only what has arrived by the horizon: little as a rule, so it is read
         in pieces.
         """
-        if not own:
-            entries = tx.ledger.read(after, self._batch)
-            return entries, len(entries) == self._batch
-        found: list[Entry] = []
-        piece = _PIECE
-        while len(found) < self._batch:
-            piece = min(piece, self._batch - len(found))
-            entries = tx.ledger.read(found[-1].position if found else after, piece)
-            for entry in entries:
-                if entry.received_at > horizon and not entry.history:
-                    return found, False
-                found.append(entry)
-            if len(entries) < piece:
-                return found, False
+        found = tx.ledger.read(after, _PIECE if own else self._batch)
+        past = bool(found) and found[0].history
+        most = max(BACKFILL, self._batch) if past and self._batch >= BATCH else self._batch
+        if own:
+            found = found[:most]
+        piece = most - len(found) if past else _PIECE
+        while found and len(found) < most:
+            if own and (found[-1].received_at > horizon and not found[-1].history):
+                break
+            rows = tx.ledger.read(found[-1].position, min(piece, most - len(found)))
+            found += rows
+            if len(rows) < piece:
+                break
             piece *= 4
-        return found, True
+        if own:
+            arrived = [e for e in found if e.history or e.received_at <= horizon]
+            return arrived, len(arrived) == len(found) == most
+        return found, len(found) == most
 
     def _cut(
         self, tx: Transaction, entries: list[Entry], now: Instant, *, own: bool, full: bool

@@ -78,7 +78,7 @@ def advance(
         course.stand_at(now, now, 0)
     for entry in entries:
         at = max(state.advanced_at, min(entry.received_at, now)) if own else now
-        if own and (course.touched or 0 < state.alarm_at < at):
+        if own and at > state.advanced_at and (course.touched or 0 < state.alarm_at < at):
             _ring(course, at - 1, own=True)
         state.advanced_at = at
         contacts = state.contacts
