@@ -1,0 +1,1 @@
+"""Which pages does the merchant open, and which does the customer?"""

@@ -1,0 +1,320 @@
+"""Who is this customer, and why did they get this and not that?"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from aftersale.catalogue.product import Catalogue
+from aftersale.delivery.ports import Send
+from aftersale.events.event import Entry
+from aftersale.kernel.errors import Refusal
+from aftersale.kernel.ids import CustomerId
+from aftersale.kernel.instants import DAY, Instant
+from aftersale.kernel.zones import day_number
+from aftersale.models import lifecycle
+from aftersale.programme.ports import Transaction
+from aftersale.runtime.explaining import Told, explain_customer, find_customer, reading_of
+from aftersale.turn.programme import World
+from aftersale.turn.state import decode
+from aftersale.turn.words import Explanation
+from aftersale.web.pages import Pages, as_json, pages_of
+from aftersale.web.words import (
+    KIND_TITLES,
+    amount,
+    event_facts,
+    event_title,
+    person_name,
+    product_name,
+)
+
+NEWEST = 50
+MOST_LINES = 250
+"""Of a timeline on one page."""
+QUIET_DAYS = 5
+"""Days without anything from which on they are said as a gap."""
+
+
+class CustomerRow(msgspec.Struct, frozen=True):
+    """One line of the list."""
+
+    id: CustomerId
+    name: str
+    email: str
+    stage: str
+    tier: str
+    orders: int
+    value: str
+    last_seen_at: Instant
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One line of the timeline, or a gap between two."""
+
+    at: Instant
+    icon: str
+    """event, send, hold, note or gap."""
+    title: str
+    text: str = ""
+    address: str = ""
+    history: bool = False
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is known at a glance."""
+
+    id: CustomerId
+    name: str
+    email: str
+    stage: str
+    tier: str
+    category: str
+    orders: int
+    value: str
+    last_order_at: Instant
+    next_order_at: Instant | None
+    lapse_at: Instant | None
+    zone: str
+    zone_source: str
+    locale: str
+    country: str
+    consents: list[tuple[str, bool, str, Instant]]
+    """Channel and purpose, given, basis, since."""
+    blocked: list[tuple[str, str]]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What names the person, as the sources told it."""
+
+    refs: list[tuple[str, str]]
+    now: dict[str, str]
+    """The latest telling of each field."""
+    tellings: int
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """Everything on the page; the same as JSON."""
+
+    head: Head
+    told: Told
+    timeline: list[Moment]
+    more: int
+    """Lines left out at the end."""
+    messages: list[Send]
+    held: Held
+
+
+def customers(request: Request) -> Response:
+    """Search, and the newest customers."""
+    pages = pages_of(request)
+    asked = request.query_params.get("q", "").strip()
+    with pages.app.store.read() as tx:
+        problem = ""
+        if asked:
+            try:
+                return RedirectResponse(f"/customers/{find_customer(tx, asked)}", 303)
+            except Refusal as refusal:
+                problem = f"{refusal.what}: {refusal.hint}"
+        rows = newest_customers(tx, pages.world(tx), pages.app.now(tx))
+        return pages.framed(
+            request,
+            tx,
+            "customers.html",
+            section="customers",
+            rows=rows,
+            asked=asked,
+            problem=problem,
+            total=tx.states.count(),
+        )
+
+
+def customer(request: Request) -> Response:
+    """One customer."""
+    pages = pages_of(request)
+    asked: int = request.path_params["customer"]
+    with pages.app.store.read() as tx:
+        living = known(tx, asked)
+        if living != asked:
+            return RedirectResponse(f"/customers/{living}", 303)
+        view = customer_of(pages, tx, living)
+        return pages.framed(
+            request,
+            tx,
+            "customer.html",
+            section="customers",
+            view=view,
+            caught={message.key for message in tx.mailbox.newest(limit=500, customer=living)},
+        )
+
+
+def customer_json(request: Request) -> Response:
+    """The same for programs."""
+    pages = pages_of(request)
+    with pages.app.store.read() as tx:
+        return as_json(customer_of(pages, tx, known(tx, request.path_params["customer"])))
+
+
+def known(tx: Transaction, asked: CustomerId) -> CustomerId:
+    """The living customer of that number; 404 where there never was one."""
+    if not 0 < asked <= tx.identities.last():
+        raise HTTPException(404, f"There is no customer {asked}.")
+    return tx.identities.living(asked)
+
+
+def newest_customers(tx: Transaction, world: World, now: Instant) -> list[CustomerRow]:
+    """The customers who came last."""
+    last = tx.identities.last()
+    rows = tx.states.load(list(range(last, max(last - 6 * NEWEST, 0), -1)))
+    chosen = sorted(rows, reverse=True)[:NEWEST]
+    personal = tx.personal.of_many(chosen)
+    found = []
+    for number in chosen:
+        state = decode(rows[number].blob)
+        reading = reading_of(state, world, now)
+        bought = reading.bought
+        person = personal.get(number, {})
+        found.append(
+            CustomerRow(
+                number,
+                person_name(number, person),
+                str(person.get("email") or ""),
+                lifecycle.stage(bought, reading.rhythm, now),
+                reading.segment[0],
+                bought.count,
+                amount(bought.revenue.get(bought.currency, 0), bought.currency),
+                state.profile.last_seen_at,
+            )
+        )
+    return found
+
+
+def customer_of(pages: Pages, tx: Transaction, number: CustomerId) -> Customer:
+    """What the page shows."""
+    now = pages.app.now(tx)
+    told = explain_customer(tx, pages.app.worlds, number, now)
+    world = pages.world(tx)
+    messages = tx.outbox.of(number)
+    entries = list(tx.ledger.of_customers(number, number))
+    moments = timeline(entries, told.decisions, world.catalogue, told.zone)
+    return Customer(
+        head=_head(tx, number, world, now),
+        told=told,
+        timeline=with_gaps(moments[:MOST_LINES], told.zone),
+        more=max(len(moments) - MOST_LINES, 0),
+        messages=messages,
+        held=_held(tx, number),
+    )
+
+
+def _head(tx: Transaction, number: CustomerId, world: World, now: Instant) -> Head:
+    person = tx.personal.of_many([number]).get(number, {})
+    row = tx.states.load([number]).get(number)
+    if row is None:
+        name = person_name(number, person)
+        nothing = ("prospect", "new", "", 0, "", 0, None, None, "", "", "", "")
+        return Head(number, name, str(person.get("email") or ""), *nothing, [], [])
+    profile = decode(row.blob)
+    reading = reading_of(profile, world, now)
+    bought, rhythm, facts = reading.bought, reading.rhythm, profile.profile
+    return Head(
+        id=number,
+        name=person_name(number, person),
+        email=str(person.get("email") or ""),
+        stage=lifecycle.stage(bought, rhythm, now),
+        tier=reading.segment[0],
+        category=reading.segment[1],
+        orders=bought.count,
+        value=amount(bought.revenue.get(bought.currency, 0), bought.currency),
+        last_order_at=bought.last_at,
+        next_order_at=lifecycle.next_order_date(bought, rhythm),
+        lapse_at=lifecycle.lapse_date(bought, rhythm),
+        zone=reading.whereabouts.zone,
+        zone_source=reading.whereabouts.source,
+        locale=facts.locale.value if facts.locale else "",
+        country=facts.country.value if facts.country else "",
+        consents=[
+            (key.replace("/", ", "), word.given, word.basis, word.at)
+            for key, word in sorted(facts.consents.items())
+        ],
+        blocked=[(channel, told.value) for channel, told in sorted(facts.blocked.items())],
+    )
+
+
+def timeline(
+    entries: Sequence[Entry],
+    decisions: Sequence[Explanation],
+    catalogue: Catalogue,
+    zone: str,
+) -> list[Moment]:
+    """Events and decisions together, the newest first; looks at products joined by day."""
+    moments = [
+        Moment(
+            told.now,
+            _ICONS.get(told.kind, "note"),
+            KIND_TITLES.get(told.kind, told.kind),
+            told.sentence,
+            f"/decisions/{told.name}",
+        )
+        for told in decisions
+    ]
+    for (kind, _), group in groupby(
+        entries, key=lambda entry: (entry.type, day_number(entry.at, zone))
+    ):
+        same = list(group)
+        if kind == "product.viewed" and len(same) > 1:
+            names = dict.fromkeys(product_name(_product(entry), catalogue) for entry in same)
+            title = f"Looked at products {len(same)} times"
+            moments.append(
+                Moment(same[-1].at, "event", title, ", ".join(names), "", same[-1].history)
+            )
+            continue
+        moments += [
+            Moment(
+                entry.at,
+                "event",
+                event_title(entry.type),
+                event_facts(entry, catalogue),
+                history=entry.history,
+            )
+            for entry in same
+        ]
+    # Of one instant the event stands below what it caused.
+    moments.sort(key=lambda moment: (-moment.at, moment.icon == "event"))
+    return moments
+
+
+_ICONS = {"send": "send", "hold": "hold", "would-send": "hold", "defer": "wait", "wait": "wait"}
+
+
+def _product(entry: Entry) -> str:
+    return str(getattr(entry.body, "product", ""))
+
+
+def with_gaps(moments: Sequence[Moment], zone: str) -> list[Moment]:
+    """The timeline with long silences said as one line."""
+    found: list[Moment] = []
+    for moment in moments:
+        if found:
+            quiet = day_number(found[-1].at, zone) - day_number(moment.at, zone) - 1
+            if quiet >= QUIET_DAYS:
+                found.append(Moment(moment.at + DAY, "gap", f"{quiet} days, nothing"))
+        found.append(moment)
+    return found
+
+
+def _held(tx: Transaction, number: CustomerId) -> Held:
+    told: Mapping[str, Any] = tx.personal.of_many([number]).get(number, {})
+    return Held(
+        [(ref.kind, ref.value.removeprefix("/")) for ref in sorted(tx.identities.refs_of(number))],
+        {key: shown(value) for key, value in sorted(told.items())},
+        len(tx.personal.of(number)),
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as text, however deep."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

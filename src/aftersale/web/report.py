@@ -1,0 +1,129 @@
+"""What would the programme have done in the past, on one page that can be sent to somebody?
+
+The same view serves the page of the latest backtest and the file that a demo leaves behind.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from aftersale.kernel.instants import DAY, Instant
+from aftersale.runtime.backtest import CANNOT_TELL, Backtested, Plan
+from aftersale.turn.words import moment, reason_words, sentence
+from aftersale.web.charts import Bar, Columns, bars, columns
+from aftersale.web.pages import FOLDER, environment
+from aftersale.web.words import is_healthy
+
+
+class JourneyLine(msgspec.Struct, frozen=True):
+    """One journey in the period."""
+
+    name: str
+    title: str
+    people: int
+    runs: int
+    messages: int
+    held_back: int
+    left_out: int
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What one customer would have lived through."""
+
+    customer: int
+    lines: list[tuple[str, str]]
+    """Moment and sentence."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A backtest as people read it."""
+
+    shop: str
+    start: Instant
+    end: Instant
+    customers: int
+    people: int
+    messages: int
+    per_week: float
+    """Messages a week."""
+    per_person_week: float
+    """Messages a week to each customer who got any."""
+    decisions: int
+    held_back: int
+    reasons: list[Bar]
+    journeys: list[JourneyLine]
+    weeks: list[tuple[int, int]]
+    """Messages in a customer's week, and how many such weeks there were."""
+    days: Columns
+    samples: list[Sample]
+    cannot_tell: list[str]
+    digest: str
+    zone: str = "UTC"
+    demo: bool = False
+
+
+def report_of(
+    result: Backtested,
+    plan: Plan,
+    *,
+    shop: str,
+    titles: Mapping[str, str],
+    zone: str = "UTC",
+    demo: bool = False,
+    samples: int = 6,
+) -> Report:
+    """The view of a backtest; `titles`: journey → its title."""
+    weeks = result.weeks(plan)
+    return Report(
+        shop=shop,
+        start=plan.start,
+        end=plan.end,
+        customers=result.customers,
+        people=result.people,
+        messages=result.messages,
+        per_week=result.messages / weeks,
+        per_person_week=result.messages / weeks / max(result.people, 1),
+        decisions=result.decisions,
+        held_back=sum(n for reason, n in result.held_back.items() if reason != "holdout"),
+        reasons=bars(
+            [
+                (reason_words(reason), count, is_healthy(reason), reason)
+                for reason, count in result.held_back.items()
+            ]
+        ),
+        journeys=[
+            JourneyLine(
+                name,
+                titles.get(name, name),
+                counts.people,
+                counts.runs,
+                counts.messages,
+                sum(counts.held_back.values()),
+                counts.held_out,
+            )
+            for name, counts in sorted(
+                result.journeys.items(), key=lambda item: (-item[1].messages, item[0])
+            )
+        ],
+        weeks=sorted(result.per_person_week.items()),
+        days=columns(result.per_day, plan.start // DAY, (plan.end - 1) // DAY),
+        samples=[
+            Sample(
+                customer,
+                [(moment(decision.now, zone), sentence(decision, zone)) for decision in decisions],
+            )
+            for customer, decisions in sorted(result.samples.items())[:samples]
+        ],
+        cannot_tell=list(CANNOT_TELL),
+        digest=result.digest,
+        zone=zone,
+        demo=demo,
+    )
+
+
+def write_report(path: Path, view: Report) -> None:
+    """Write one HTML file that needs nothing else."""
+    style = (FOLDER / "static" / "site.css").read_text(encoding="utf-8")
+    text = environment().get_template("report.html").render(view=view, style=style)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,143 @@
+"""Which address leads to which page?"""
+
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from aftersale.kernel.errors import Operational, Refusal
+from aftersale.runtime.app import App
+from aftersale.web import customers, decisions, health, journeys, mailbox, overview, public
+from aftersale.web.guard import Guard, protect
+from aftersale.web.pages import FOLDER, Pages, nonce_of, pages_of
+from aftersale.web.sign_in import COOKIE, SESSION_SECONDS, SignIn, form_allowed, session_cookie
+
+ROUTES = (
+    Route("/", overview.overview),
+    Route("/overview.json", overview.overview_json),
+    Route("/customers", customers.customers),
+    Route("/customers/{customer:int}", customers.customer),
+    Route("/customers/{customer:int}.json", customers.customer_json),
+    Route("/decisions/{customer:int}-{seq:int}", decisions.decision),
+    Route("/decisions/{customer:int}-{seq:int}.json", decisions.decision_json),
+    Route("/journeys", journeys.journeys),
+    Route("/journeys.json", journeys.journeys_json),
+    Route("/journeys/{name}", journeys.journey),
+    Route("/mailbox", mailbox.mailbox),
+    Route("/mailbox/message", mailbox.message),
+    Route("/mailbox/html", mailbox.message_html),
+    Route("/health", health.health),
+    Route("/health.json", health.health_json),
+    Route("/backtests/latest", health.latest_backtest),
+    Route("/u/{token}", public.unsubscribe, methods=["GET"]),
+    Route("/u/{token}", public.unsubscribe_now, methods=["POST"]),
+    Route("/p/{token}", public.preferences, methods=["GET"]),
+    Route("/p/{token}", public.preferences_now, methods=["POST"]),
+)
+
+
+def create_site(app: App, *, secret: bytes, sign_in: SignIn) -> Starlette:
+    """The pages over an installation. `secret` signs links, sessions and forms."""
+    site = Starlette(
+        routes=[
+            *ROUTES,
+            Route("/sign-in", no_session),
+            Route("/sign-in/{token}", offer, methods=["GET"]),
+            Route("/sign-in/{token}", accept, methods=["POST"]),
+            Route("/sign-out", sign_out, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        ],
+        middleware=[Middleware(Guard, app=app, secret=secret)],
+        exception_handlers={
+            HTTPException: refused,
+            Refusal: refused,
+            Operational: refused,
+            Exception: broken,
+        },
+    )
+    site.state.pages = Pages(app, secret=secret, sign_in=sign_in)
+    return site
+
+
+def no_session(request: Request) -> Response:
+    """How to get a link."""
+    return pages_of(request).bare(request, "sign_in.html", token="", problem="")
+
+
+def offer(request: Request) -> Response:
+    """A button; opening the link uses nothing up."""
+    token: str = request.path_params["token"]
+    return pages_of(request).bare(request, "sign_in.html", token=token, problem="")
+
+
+async def accept(request: Request) -> Response:
+    """Use the link up and begin a session."""
+    return await run_in_threadpool(_accept, request)
+
+
+def _accept(request: Request) -> Response:
+    pages = pages_of(request)
+    now = pages.app.system_now()
+    if not pages.sign_in.use(request.path_params["token"], now):
+        problem = "This link was used already, or it is too old."
+        return pages.bare(request, "sign_in.html", status=403, token="", problem=problem)
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        COOKIE,
+        session_cookie(pages.secret, now),
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="lax",
+    )
+    return response
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session in this browser."""
+    form = await request.form(max_fields=5, max_files=0)
+    session: str = request.scope["state"]["session"]
+    if not form_allowed(pages_of(request).secret, session, str(form.get("form_token") or "")):
+        raise HTTPException(403, "This form is not of your session; open the page again.")
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def refused(request: Request, error: Exception) -> Response:
+    """What cannot be shown, and what to do instead."""
+    status, what, hint = 400, str(error), "Go back, or begin at the overview."
+    match error:
+        case HTTPException(status_code=status, detail=detail):
+            known = HTTPStatus(status).phrase
+            what = "There is nothing at this address." if detail == known else detail
+        case Refusal():
+            what = " ".join(part for part in (error.what, error.where, error.why) if part)
+            hint = error.hint or hint
+        case Operational():
+            status, what, hint = 503, error.what, error.hint or "Try again in a moment."
+        case _:
+            pass
+    if request.url.path.endswith(".json"):
+        return JSONResponse({"error": what, "hint": hint}, status)
+    page = pages_of(request)
+    return page.bare(request, "trouble.html", status=status, what=what, hint=hint)
+
+
+def broken(request: Request, error: Exception) -> Response:
+    """A fault of ours: said without its insides, which are in the server's log."""
+    response = pages_of(request).bare(
+        request,
+        "trouble.html",
+        status=500,
+        what="This page has a fault.",
+        hint="Nothing was changed. The log of aftersale serve says more; aftersale doctor may too.",
+    )
+    protect(MutableHeaders(raw=response.raw_headers), request.url.path, nonce_of(request))
+    return response
