@@ -20,7 +20,7 @@ help: ## List these targets.
 setup: $(VENV)/.package-installed ## Make .venv with pinned, hash-checked requirements and install aftersale into it.
 
 demo: $(VENV)/.package-installed ## Run the simulated shop with its pages, without any set-up of your own.
-	$(BIN)/aftersale demo
+	$(BIN)/aftersale demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: test-fast ## Run every test: first the fast part, then the rest.
 	$(PYTEST) -n $(WORKERS) -m "slow or crash"

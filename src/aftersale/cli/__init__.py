@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from aftersale import __version__
-from aftersale.cli import importing, store, trying, working
+from aftersale.cli import (
+    demo,
+    explaining,
+    importing,
+    modes,
+    programme,
+    serving,
+    store,
+    trying,
+    working,
+)
 from aftersale.cli.answer import Answer, Debug, Given, Here, Home, Json, command, fail
 from aftersale.kernel.errors import Refusal
 
@@ -52,10 +62,8 @@ def version(here: Here) -> Answer:
     return Answer({"version": __version__}, [f"aftersale {__version__}"])
 
 
-store.add_to(app)
-importing.add_to(app)
-working.add_to(app)
-trying.add_to(app)
+for part in (demo, store, importing, working, trying, explaining, programme, modes, serving):
+    part.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,12 +1,18 @@
-"""How is a store made, kept and put back?"""
+"""How is a store made, kept and put back, and how is a person erased from it?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from aftersale.cli.answer import Answer, Here, command
+from aftersale.cli.answer import NEEDS_A_PERSON, Answer, Here, Table, command
+from aftersale.kernel.errors import Refusal
+
+db = typer.Typer(help="Migrate, back up and restore the store.", no_args_is_help=True)
+config = typer.Typer(help="Show the settings of this machine.", no_args_is_help=True)
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def init(
@@ -45,6 +51,138 @@ def init(
     return Answer(data, shown, next=[here.line(words) for words in following])
 
 
+@command(db, "status")
+def status(here: Here) -> Answer:
+    """Show the version of the schema, sizes and rows."""
+    app = here.app()
+    about = app.store.describe()
+    rows = [(word, value) for word, value in about.items() if word != "rows"]
+    counts = list(about.get("rows", {}).items())
+    return Answer(about, [Table(("what", "value"), rows), Table(("table", "rows"), counts)])
+
+
+@command(db, "migrate")
+def migrate(here: Here) -> Answer:
+    """Bring an older store to this version; killed at any instant it is whole."""
+    from aftersale.adapters.storage.sqlite.schema import migrate as apply
+    from aftersale.bootstrap import store_path
+
+    applied = apply(store_path(here.settings.home), wait=here.settings.lock_seconds)
+    said = f"applied: {', '.join(applied)}" if applied else "the store is up to date"
+    return Answer({"applied": applied}, [said])
+
+
+@command(db, "backup")
+def backup(
+    here: Here, file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")]
+) -> Answer:
+    """Copy the whole store to a file while it is in use, and prove the copy sound."""
+    app = here.app()
+    made = app.store.backup(file)
+    rows = list(made.items())
+    return Answer(made, [Table(("what", "value"), rows)], next=[here.line(f"db restore {file}")])
+
+
+@command(db, "restore")
+def restore(
+    here: Here,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace a store that is there, without asking.")
+    ] = False,
+) -> Answer:
+    """Put a backup in the place of the store.
+
+    The restored store is stopped; every message that could have gone out since the backup is
+    unknown; erasures made since are applied again.
+    """
+    from aftersale.adapters.clock import now
+    from aftersale.adapters.storage.sqlite.backup import restore as put_back
+    from aftersale.bootstrap import store_path
+
+    path = store_path(here.settings.home)
+    if path.exists():
+        here.agree(
+            f"{path} is replaced; what it knows since the backup is lost. Go on?",
+            yes=yes,
+            line=f"db restore {file} --yes",
+        )
+    done = put_back(file, path, at=now(), overwrite=path.exists())
+    here.warn("the store is stopped: look at the unknown messages, then choose a mode")
+    return Answer(done, [Table(("what", "value"), list(done.items()))], next=[here.line("doctor")])
+
+
+def erase(
+    here: Here,
+    customer: Annotated[
+        str, typer.Argument(help="Our id, an e-mail address, the shop's id, or an order number.")
+    ],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, delete nothing.")
+    ] = False,
+    yes: Yes = False,
+) -> Answer:
+    """Delete everything that names a person, in every table, and print the proof.
+
+    Ids and the facts of decisions stay. The person is not taken in again by a later import.
+    """
+    from aftersale.runtime.erasing import erase as forget
+    from aftersale.runtime.erasing import would_change
+    from aftersale.runtime.explaining import find_customer
+
+    app = here.app()
+    with app.store.read() as tx:
+        found = find_customer(tx, customer)
+        held = tx.personal.of_many([found]).get(found, {})
+        refs = tx.identities.refs_of(found)
+    address = str(held.get("email") or next((r.value for r in refs if r.kind == "email"), found))
+    if not dry_run and not yes:
+        if not here.terminal:
+            here.agree("", yes=False, line=f"erase {customer} --yes")
+        if here.ask(f"This cannot be undone. Type {address} to erase customer {found}:") != address:
+            raise Refusal("nothing was changed", code=NEEDS_A_PERSON)
+    with app.store.write() as tx:
+        now = app.now(tx)
+        changed = would_change(tx, found) if dry_run else forget(tx, found, now)
+    with app.store.read() as tx:
+        left: dict[str, Any] = {
+            "personal rows": len(tx.personal.of(found)),
+            "ids": len(tx.identities.refs_of(found)),
+            "caught messages": len(tx.mailbox.newest(customer=found)),
+        }
+    data = {"customer": found, "dry_run": dry_run, "changed": changed, "left": left}
+    title = "Would change (dry run)" if dry_run else "Deleted"
+    shown = [Table(("table", "rows"), list(changed.items()), title)]
+    if not dry_run:
+        shown.append(Table(("what names the person", "left"), list(left.items()), "Proof"))
+    return Answer(data, shown)
+
+
+@command(config, "show")
+def show_config(here: Here) -> Answer:
+    """Show every setting, its value and where that comes from."""
+    from aftersale.settings import Settings, read_settings, variable
+
+    read = read_settings()
+    rows = []
+    for name in Settings.__struct_fields__:
+        value = getattr(here.settings, name)
+        if value != getattr(read, name):
+            origin = "--home"
+        elif value != getattr(Settings(), name):
+            origin = variable(name)
+        else:
+            origin = "default"
+        rows.append((name, str(value), origin))
+    data = {name: {"value": value, "from": origin} for name, value, origin in rows}
+    return Answer(data, [Table(("setting", "value", "from"), rows)])
+
+
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of the command line."""
     command(app, "init")(init)
+    app.add_typer(db, name="db")
+    command(app, "erase")(erase)
+    app.add_typer(config, name="config")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aftersale.runtime.app import App
     from aftersale.runtime.backtest import Backtested, Plan
     from aftersale.turn.programme import World
+    from aftersale.web.report import Report
 
 HALF_YEAR = 182 * DAY
 REACTIONS = ("none", "recorded", "drawn")
@@ -65,8 +66,7 @@ def try_backtest(
     result = backtest_in_parts(app, world, plan, processes=processes or os.cpu_count() or 1)
     summary = summary_of(result, plan, world.programme.version)
     if draft is None:
-        with app.store.write() as tx:
-            tx.meta.set("backtest", {**summary, "at": app.now(tx)})
+        keep_backtest(app, result, plan)
     data = {
         **summary,
         "from": format_instant(plan.start),
@@ -76,6 +76,26 @@ def try_backtest(
     if journey:
         data["journeys"] = {n: c for n, c in data["journeys"].items() if n == journey}
     return Answer(data, shown_backtest(data))
+
+
+def keep_backtest(app: "App", result: "Backtested", plan: "Plan") -> "Report":
+    """Keep a backtest in the store for the pages and for going live; as people read it."""
+    from aftersale.web.report import report_of
+
+    with app.store.write() as tx:
+        compiled = app.worlds.compiled(tx, app.worlds.newest(tx))
+        journeys = compiled.programme.journeys
+        report = report_of(
+            result,
+            plan,
+            shop=compiled.shop.name,
+            titles={name: journey.title or name for name, journey in journeys.items()},
+            zone=compiled.programme.policy.zone,
+            demo=bool(tx.meta.get("demo")),
+        )
+        hours = {"busiest_hour": result.busiest_hour, "programme": compiled.programme.version}
+        tx.meta.set("backtest", {**msgspec.to_builtins(report, str_keys=True), **hours})
+    return report
 
 
 def summary_of(result: "Backtested", plan: "Plan", version: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.ledger.admission import admit, arrive
 from aftersale.ledger.ports import NewEntry, PersonalRow
 from aftersale.programme.ports import Transaction
+from aftersale.runtime.suppression import without_erased
 
 
 class TakenIn(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ def take_in(
     history: bool = False,
 ) -> TakenIn:
     """Admit the events in order; `received_at` is one instant for all, or ascending, one each."""
+    events = without_erased(tx, events)
     if isinstance(received_at, int):
         arrivals = [arrive(event, received_at, history=history) for event in events]
     else:

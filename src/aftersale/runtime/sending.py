@@ -61,6 +61,11 @@ class Sending:
         self._mailbox = mailbox
         self._channels = channels
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that reach customers; what goes by another one is caught by the mailbox."""
+        return tuple(sorted(self._channels))
+
     def recover(self, now: Instant) -> int:
         """Settle what a crash left claimed; how many rows."""
         with self._store.read() as tx:

@@ -1,0 +1,237 @@
+"""Is this installation well, and what stops it from sending?"""
+
+import platform
+import shutil
+
+import msgspec
+
+from aftersale import __version__
+from aftersale.delivery.ports import CLAIMED, FAILED, QUEUED, UNKNOWN
+from aftersale.kernel.errors import Refusal
+from aftersale.kernel.instants import DAY, HOUR, Duration, Instant, format_duration, format_instant
+from aftersale.programme.ports import Transaction
+from aftersale.runtime.app import App
+from aftersale.runtime.sending import STOPPED, mode_of
+from aftersale.turn.state import SOFT_LIMIT
+
+LATE: Duration = HOUR
+"""Work that is due for longer means that no worker runs."""
+ROOM = 1_000_000_000
+"""Bytes of free disk below which somebody should act."""
+MEASURED = 20_000
+"""States whose sizes are looked at."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    value: str
+    problem: str = ""
+    """What is wrong; empty where all is well."""
+    hint: str = ""
+    stops: bool = False
+    """Whether nothing is sent until it is mended."""
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """Everything that was looked at, by group."""
+
+    groups: dict[str, list[Finding]]
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What is wrong, that which stops sending first."""
+        found = [f for findings in self.groups.values() for f in findings if f.problem]
+        return sorted(found, key=lambda finding: not finding.stops)
+
+    @property
+    def last_line(self) -> str:
+        """The whole in one line."""
+        problems = self.problems
+        if not problems:
+            return "Ready."
+        stopping = sum(finding.stops for finding in problems)
+        count = (
+            f"{stopping or len(problems)} problem{'' if (stopping or len(problems)) == 1 else 's'}"
+        )
+        if stopping:
+            verb = "stops" if stopping == 1 else "stop"
+            said = f"{count} {verb} sending"
+        else:
+            said = f"{count}, none stops sending"
+        return f"{said}. Fix first: {problems[0].hint or problems[0].problem}"
+
+
+def examine(app: App) -> Examined:
+    """Look at everything; changes nothing."""
+    system = app.system_now()
+    with app.store.read() as tx:
+        now = app.now(tx)
+        groups = {
+            "environment": [
+                Finding("python", platform.python_version()),
+                Finding("aftersale", __version__),
+            ],
+            "store": _store(app),
+            "programme": _programme(app, tx),
+            "data": _data(tx, now),
+            "worker": _worker(tx, now, system),
+            "sending": _sending(app, tx, now),
+            "states": _states(tx),
+        }
+    return Examined(groups)
+
+
+def _store(app: App) -> list[Finding]:
+    about = app.store.describe()
+    free = shutil.disk_usage(app.home).free
+    size = int(about.get("bytes", 0)) + int(about.get("log_bytes", 0))
+    return [
+        Finding("schema", str(about.get("schema", ""))),
+        Finding("size", _bytes(size)),
+        Finding(
+            "disk",
+            f"{_bytes(free)} free",
+            problem="the disk is nearly full" if free < max(ROOM, size // 10) else "",
+            hint="make room on the disk of the store",
+        ),
+    ]
+
+
+def _programme(app: App, tx: Transaction) -> list[Finding]:
+    try:
+        version = app.worlds.newest(tx)
+        compiled = app.worlds.compiled(tx, version)
+    except Refusal as refusal:
+        return [
+            Finding("deployed", "", refusal.what, refusal.hint or "aftersale deploy", stops=True)
+        ]
+    paused = [j.name for j in compiled.programme.journeys.values() if j.paused]
+    return [
+        Finding("deployed", f"version {version}"),
+        Finding("journeys", f"{len(compiled.programme.journeys)}, {len(paused)} paused"),
+    ]
+
+
+def _data(tx: Transaction, now: Instant) -> list[Finding]:
+    last = tx.journal.last()
+    upto = last.upto if last else 0
+    newest = tx.ledger.newest_at()
+    oldest = tx.ledger.oldest_after(upto)
+    waits = now - oldest if oldest is not None else 0
+    conflicts = len(tx.ledger.conflicts(limit=100))
+    return [
+        Finding("newest event", format_instant(newest) if newest is not None else "none"),
+        Finding("unread events", str(tx.ledger.last() - upto)),
+        Finding(
+            "oldest unread event",
+            f"{format_duration(waits)} old" if oldest is not None and waits > 0 else "none is due",
+            problem="events wait and no worker takes them" if waits > LATE else "",
+            hint="aftersale worker",
+            stops=waits > LATE,
+        ),
+        Finding("conflicts", str(conflicts) if conflicts < 100 else "100 or more"),
+    ]
+
+
+def _worker(tx: Transaction, now: Instant, system: Instant) -> list[Finding]:
+    last = tx.journal.last()
+    due = tx.states.due(now, 1)
+    late = now - due[0][1] if due else 0
+    driven = bool(tx.meta.get("driven"))
+    ahead = last.now - system if last and not driven else 0
+    return [
+        Finding("last turn", format_instant(last.now) if last else "none"),
+        Finding("clock", "driven" if driven else "the machine's"),
+        Finding(
+            "machine's clock",
+            format_instant(system),
+            problem="the machine's clock is behind the last turn" if ahead > HOUR else "",
+            hint="set the machine's clock; time stands still until it has caught up",
+            stops=ahead > HOUR,
+        ),
+        Finding(
+            "oldest overdue alarm",
+            f"{format_duration(late)} overdue" if late > 0 else "none",
+            problem="alarms are overdue and no worker rings them" if late > LATE else "",
+            hint="aftersale worker",
+            stops=late > LATE,
+        ),
+    ]
+
+
+def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
+    mode = mode_of(tx)
+    by_status: dict[str, int] = {}
+    for (_, _, status), number in tx.outbox.counts().items():
+        by_status[status] = by_status.get(status, 0) + number
+    queued = tx.outbox.in_state(QUEUED, limit=1)
+    age = now - queued[0].decided_at if queued else 0
+    unknown = by_status.get(UNKNOWN, 0)
+    tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
+    return [
+        Finding(
+            "mode",
+            mode,
+            problem="sending is stopped" if mode == STOPPED else "",
+            hint="aftersale rehearse, or aftersale live",
+            stops=mode == STOPPED,
+        ),
+        Finding(
+            "outbox",
+            ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()))
+            or "empty",
+        ),
+        Finding(
+            "oldest in the outbox",
+            f"waits for {format_duration(age)}" if age > 0 else "none",
+            problem="messages wait for longer than a day" if age > DAY and mode != STOPPED else "",
+            hint="aftersale worker",
+            stops=age > DAY and mode != STOPPED,
+        ),
+        Finding("claimed", str(by_status.get(CLAIMED, 0))),
+        Finding(
+            "unknown",
+            str(unknown),
+            problem="of some messages nobody knows whether they went out" if unknown else "",
+            hint="look at them on the health page",
+        ),
+        Finding("failed", str(by_status.get(FAILED, 0))),
+        Finding(
+            "breaker",
+            ", ".join(sorted(tripped)) or "closed",
+            problem=f"{', '.join(sorted(tripped))} sent far more than its backtest"
+            if tripped
+            else "",
+            hint="look at what it sent, then aftersale live again",
+        ),
+    ]
+
+
+def _states(tx: Transaction) -> list[Finding]:
+    sizes: list[int] = []
+    after = 0
+    while len(sizes) < MEASURED and (rows := tx.states.page(after, 5_000)):
+        sizes += [len(row.blob) for row in rows]
+        after = rows[-1].customer
+    sizes.sort()
+    if not sizes:
+        return [Finding("customers", "0")]
+    over = sum(size > SOFT_LIMIT for size in sizes)
+    looked = "" if len(sizes) < MEASURED else f" of the first {len(sizes)}"
+    return [
+        Finding("customers", str(tx.states.count())),
+        Finding("median size", f"{sizes[len(sizes) // 2]} bytes"),
+        Finding("99th percentile", f"{sizes[min(len(sizes) * 99 // 100, len(sizes) - 1)]} bytes"),
+        Finding(f"over {SOFT_LIMIT} bytes", f"{over}{looked}"),
+    ]
+
+
+def _bytes(number: int) -> str:
+    size = float(number)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
