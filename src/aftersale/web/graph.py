@@ -11,8 +11,8 @@ from aftersale.journeys.definition import END, Branch, Exit, Journey, Send, Step
 from aftersale.kernel.instants import format_duration
 from aftersale.web.words import event_title
 
-WIDTH, HEIGHT = 224, 88
-GAP_ACROSS, GAP_DOWN = 18, 46
+WIDTH, HEIGHT = 224, 104
+GAP_ACROSS, GAP_DOWN = 18, 42
 EDGE = 12
 _BEND = 9
 

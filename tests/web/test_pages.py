@@ -1,0 +1,395 @@
+"""Do pages show what they should, to whom they should, and does looking change nothing?"""
+
+import re
+import warnings
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from aftersale.kernel.instants import DAY, HOUR
+from aftersale.messages.links import sign
+from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
+from aftersale.runtime.explaining import find_customer
+from aftersale.web.report import report_of, write_report
+from aftersale.web.sign_in import COOKIE, LINK_LASTS, SESSION_LASTS, SignIn, session_cookie
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the client says that it would like another httpx
+    from starlette.testclient import TestClient
+
+HERE = "http://127.0.0.1:8765"
+
+
+def visitor(lived, *, signed_in=True, base=HERE):
+    client = TestClient(
+        lived.site, base_url=base, follow_redirects=False, raise_server_exceptions=False
+    )
+    if signed_in:
+        client.cookies.set(COOKIE, lived.cookie)
+    return client
+
+
+def counts(lived):
+    """What would show that something was changed."""
+    with lived.app.store.read() as tx:
+        return (
+            tx.ledger.last(),
+            tx.decisions.total(),
+            tx.mailbox.total(),
+            tx.identities.last(),
+            tx.meta.get("sign_in"),
+            [(send.key, send.status) for send in tx.outbox.newest(limit=10_000)],
+        )
+
+
+def a_message(lived):
+    """A caught message with an unsubscribe link, and that link's path."""
+    with lived.app.store.read() as tx:
+        for mail in tx.mailbox.newest(limit=1_000):
+            if link := mail.headers.get("List-Unsubscribe"):
+                return mail, urlsplit(link.strip("<>")).path
+    pytest.fail("no marketing message was caught")
+
+
+def every_page(lived):
+    mail, unsubscribe = a_message(lived)
+    with lived.app.store.read() as tx:
+        names = list(lived.app.worlds.compiled(tx, 1).programme.journeys)
+        held = tx.decisions.newest(kind="hold", limit=1)[0]
+        preferences = sign(lived.secret, "p", str(mail.customer), mail.key)
+    key = quote(mail.key, safe="")
+    return [
+        "/",
+        "/overview.json",
+        "/customers",
+        f"/customers/{mail.customer}",
+        f"/customers/{mail.customer}.json",
+        f"/decisions/{mail.customer}-1",
+        f"/decisions/{mail.customer}-1.json",
+        f"/decisions/{held.customer}-{held.seq}",
+        "/journeys",
+        "/journeys.json",
+        *(f"/journeys/{name}" for name in names),
+        "/mailbox",
+        f"/mailbox/message?key={key}",
+        f"/mailbox/html?key={key}",
+        "/health",
+        "/health.json",
+        "/sign-in",
+        "/sign-in/anything",
+        unsubscribe,
+        f"/p/{preferences}",
+        "/static/site.css",
+        "/static/customer.css",
+    ]
+
+
+def test_every_page_answers_with_one_heading_and_without_inline_code(lived):
+    client = visitor(lived)
+    titles = set()
+    for path in every_page(lived):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy or "default-src 'none'" in policy
+        assert "unsafe" not in policy or path.startswith("/mailbox/html")
+        if "html" not in answer.headers["content-type"] or path.startswith("/mailbox/html"):
+            continue
+        assert answer.text.count("<h1") == 1, path
+        assert not re.search(r"<[a-z][^>]*\s(?:on\w+|style)=", answer.text), path
+        assert not re.search(r'javascript:|<script>|<style>|"data:', answer.text), path
+        assert not re.search(r'(?:src|srcset)="(?:https?:)?//', answer.text), path
+        titles.add(re.search(r"<title>(.*?)</title>", answer.text, re.DOTALL)[1])
+    assert len(titles) >= 12
+
+
+def test_looking_changes_nothing(lived):
+    before = counts(lived)
+    client = visitor(lived)
+    for path in every_page(lived):
+        client.get(path)
+        client.head(path)
+    assert counts(lived) == before
+
+
+def test_awkward_names_are_shown_as_text(lived):
+    client = visitor(lived)
+    with lived.app.store.read() as tx:
+        found = {kind: find_customer(tx, f"{kind}@example.com") for kind in lived.awkward}
+        keys = [tx.mailbox.newest(limit=1, customer=number)[0].key for number in found.values()]
+    paths = ["/customers", "/mailbox", *(f"/customers/{number}" for number in found.values())]
+    paths += [f"/mailbox/message?key={quote(key, safe='')}" for key in keys]
+    shown = ""
+    for path in paths:
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert "<script>alert" not in answer.text
+        assert "<img" not in answer.text
+        shown += answer.text
+    assert "&lt;script&gt;alert(1)" in shown
+    assert "{{ 7 * 7 }}" in shown
+    assert lived.awkward["long"] in shown
+    assert lived.awkward["emoji"] in shown
+    assert f"<bdi>{lived.awkward['right-to-left']}</bdi>" in shown
+
+
+def test_a_mail_is_shown_in_a_frame_that_can_do_nothing(lived):
+    mail, _ = a_message(lived)
+    answer = visitor(lived).get("/mailbox/html", params={"key": mail.key})
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox;")
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'self'" in policy
+    page = visitor(lived).get("/mailbox/message", params={"key": mail.key})
+    assert 'sandbox=""' in page.text
+
+
+def test_search_finds_by_address_and_says_when_nobody_is_known(lived):
+    client = visitor(lived)
+    found = client.get("/customers", params={"q": "emoji@example.com"})
+    assert found.status_code == 303
+    assert re.fullmatch(r"/customers/\d+", found.headers["location"])
+    nobody = client.get("/customers", params={"q": "<b>nobody"})
+    assert nobody.status_code == 200
+    assert "no customer is known as &#39;&lt;b&gt;nobody&#39;" in nobody.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/customers/999999", 404, "There is no customer 999999."),
+        ("/customers/0", 404, "There is no customer 0."),
+        ("/decisions/1-99999", 404, "There is no decision 1-99999."),
+        ("/journeys/nothing", 404, "No journey in force is called nothing."),
+        ("/journeys/%3Cscript%3E", 404, "&lt;script&gt;"),
+        ("/mailbox/message?key=nothing", 404, "not in the mailbox"),
+        ("/backtests/latest", 404, "aftersale backtest"),
+        ("/nowhere", 404, "There is nothing at this address."),
+        ("/static/../pages.py", 404, "nothing"),
+        ("/static/%2e%2e/pages.py", 404, "nothing"),
+    ],
+)
+def test_what_is_not_there_is_said_with_a_way_on(lived, path, status, words):
+    answer = visitor(lived).get(path)
+    assert answer.status_code == status
+    assert words in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_fault_of_ours_shows_nothing_of_its_insides(lived):
+    class Breaking:
+        def read(self):
+            raise RuntimeError("secret of the inside")
+
+    pages = lived.site.state.pages
+    whole, pages.app = pages.app, _with_store(pages.app, Breaking())
+    try:
+        answer = visitor(lived).get("/health")
+    finally:
+        pages.app = whole
+    assert answer.status_code == 500
+    assert "secret of the inside" not in answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+def _with_store(app, store):
+    fields = {name: getattr(app, name) for name in app.__struct_fields__}
+    return type(app)(**{**fields, "store": store})
+
+
+def test_without_a_session_every_page_of_the_merchant_leads_to_how_to_get_one(lived):
+    client = visitor(lived, signed_in=False)
+    for path in every_page(lived):
+        answer = client.get(path)
+        if path.startswith(("/u/", "/p/", "/static/", "/sign-in")):
+            assert answer.status_code == 200, path
+        elif path.endswith(".json"):
+            assert answer.status_code == 401, path
+        else:
+            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
+    assert "aftersale sign-in" in client.get("/sign-in").text
+
+
+def test_a_link_works_once_and_opening_it_uses_nothing_up(lived):
+    client = visitor(lived, signed_in=False)
+    path = SignIn(lived.app.store).offer(lived.app.system_now())
+    for _ in range(3):
+        assert client.get(path).status_code == 200
+    first = client.post(path, headers={"Origin": HERE})
+    assert first.status_code == 303
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert client.get("/").status_code == 200
+    again = visitor(lived, signed_in=False).post(path, headers={"Origin": HERE})
+    assert again.status_code == 403
+    assert "set-cookie" not in again.headers
+
+
+def test_a_link_is_worth_nothing_after_half_an_hour(lived):
+    sign_in = SignIn(lived.app.store)
+    path = sign_in.offer(1_000 * DAY)
+    token = path.rpartition("/")[2]
+    assert not sign_in.use(token, 1_000 * DAY + LINK_LASTS)
+    assert not sign_in.use("", 0)
+
+
+def test_a_session_ends_after_twelve_hours_and_cannot_be_made_up(lived):
+    now = lived.app.system_now()
+    for cookie in (
+        session_cookie(lived.secret, now - SESSION_LASTS - HOUR),
+        session_cookie(b"another secret", now),
+        sign(lived.secret, "u", str(now + DAY), "1"),
+        "",
+        "1.x.y",
+    ):
+        client = visitor(lived, signed_in=False)
+        client.cookies.set(COOKIE, cookie)
+        assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.5", ""])
+def test_a_host_that_is_not_this_machine_gets_nothing(lived, host):
+    answer = visitor(lived).get("/", headers={"Host": host})
+    assert answer.status_code == 400
+    assert "Overview" not in answer.text
+
+
+def test_other_sites_cannot_post_in_the_name_of_the_merchant(lived):
+    client = visitor(lived)
+    token = re.search(r'name="form_token" value="([^"]+)"', client.get("/").text)[1]
+    form = {"form_token": token}
+    for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+        assert client.post("/sign-out", data=form, headers=headers).status_code == 403
+    own = {"Origin": HERE}
+    assert client.post("/sign-out", data={"form_token": "x"}, headers=own).status_code == 403
+    assert client.post("/sign-out", data={}, headers=own).status_code == 403
+    assert client.post("/sign-out", data=form, headers=own).status_code == 303
+
+
+def test_pages_that_only_show_take_no_post(lived):
+    client = visitor(lived)
+    for path in ("/", "/customers", "/mailbox", "/health"):
+        assert client.post(path, headers={"Origin": HERE}).status_code == 405
+
+
+def consent(lived, customer):
+    with lived.app.store.read() as tx:
+        told = [
+            (entry.type, entry.at)
+            for entry in tx.ledger.of_customers(customer, customer)
+            if entry.type in {"message.unsubscribed", "consent.given", "consent.withdrawn"}
+            and entry.source == "pages"
+        ]
+    return [kind for kind, _ in told]
+
+
+def test_one_click_unsubscribes_without_a_cookie_and_once(lived):
+    mail, path = a_message(lived)
+    before = consent(lived, mail.customer)
+    client = visitor(lived, signed_in=False)
+    for _ in range(2):
+        answer = client.post(path, data={"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == 200
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-robots-tag"] == "noindex"
+    assert consent(lived, mail.customer) == [*before, "message.unsubscribed"]
+    preferences = re.search(r'href="(/p/[^"]+)"', client.get(path).text)[1]
+    page = client.get(preferences)
+    assert 'value="on"' in page.text
+    with lived.app.store.read() as tx:
+        address = tx.personal.of_many([mail.customer])[mail.customer]["email"]
+    assert address not in page.text
+    allowed = client.post(preferences, data={"marketing": "on"})
+    assert 'value="off"' in allowed.text
+    assert consent(lived, mail.customer)[-1] == "consent.given"
+    nothing = counts(lived)
+    assert client.post(preferences, data={"marketing": "perhaps"}).status_code == 200
+    assert client.post(preferences, data={"marketing": "on"}).status_code == 200
+    assert counts(lived) == nothing
+
+
+def test_a_wrong_link_gets_a_friendly_page_that_tells_nothing(lived):
+    mail, path = a_message(lived)
+    client = visitor(lived, signed_in=False)
+    before = counts(lived)
+    wrong = [
+        "/u/nonsense",
+        path[:-1],
+        path + "A",
+        path.replace("/u/", "/p/"),
+        f"/u/{sign(b'another', 'u', str(mail.customer), mail.key)}",
+        f"/u/{sign(lived.secret, 'u', 'not a number', mail.key)}",
+    ]
+    pages = set()
+    for one in wrong:
+        for answer in (client.get(one), client.post(one, data={"marketing": "off"})):
+            assert answer.status_code == 404, one
+            pages.add(answer.text)
+    assert len(pages) == 1
+    assert counts(lived) == before
+
+
+def test_customers_pages_answer_at_the_public_address_too(lived):
+    _, path = a_message(lived)
+    client = visitor(lived, signed_in=False, base=lived.app.public_url)
+    assert client.get(path).status_code == 200
+
+
+def test_the_numbers_of_the_page_are_the_numbers_of_its_twin(lived):
+    client = visitor(lived)
+    page, twin = client.get("/").text, client.get("/overview.json").json()
+    shown = [int(n.replace("\u202f", "")) for n in re.findall(r'class="big">([\d\u202f]+)<', page)]
+    assert shown == [
+        twin["census"]["customers"],
+        twin["census"]["orders"],
+        twin["messages"],
+        twin["held_back"],
+    ]
+    assert sum(stage["count"] for stage in twin["stages"]) == twin["census"]["customers"]
+    rows = {row["name"]: row for row in client.get("/journeys.json").json()}
+    assert rows["order-confirmation"]["sent"] > 0
+
+
+def test_the_report_is_one_file_that_needs_nothing_else(lived, tmp_path: Path):
+    plan = Plan(100 * DAY, 114 * DAY)
+    name = 'win<b>back & "co"'
+    result = Backtested(
+        people=3,
+        customers=9,
+        messages=5,
+        decisions=12,
+        held_back={"no-consent": 4, "no-benefit": 1, "holdout": 2},
+        journeys={name: JourneyCount(people=3, runs=4, messages=5, held_back={"no-consent": 4})},
+        per_day={101: 2, 113: 3},
+        per_person_week={1: 3, 2: 1},
+        digest="abc",
+    )
+    view = report_of(result, plan, shop="<Shop>", titles={})
+    assert (view.per_week, view.held_back) == (2.5, 5)
+    assert [bar.healthy for bar in view.reasons] == [True, True, False]
+    target = tmp_path / "report.html"
+    write_report(target, view)
+    text = target.read_text(encoding="utf-8")
+    assert "&lt;Shop&gt;" in text
+    assert "win&lt;b&gt;back" in text
+    assert "What this cannot tell" in text
+    assert text.count("<rect x=") == 2
+    assert not re.search(r'(?:src|href)="|url\(|@import', text)
+
+
+def test_the_latest_backtest_is_shown_where_one_was_kept(lived):
+    import msgspec
+
+    view = report_of(Backtested(), Plan(0, 7 * DAY), shop="Shop", titles={})
+    with lived.app.store.write() as tx:
+        tx.meta.set("backtest", msgspec.to_builtins(view, str_keys=True) | {"later": 1})
+    try:
+        answer = visitor(lived).get("/backtests/latest")
+    finally:
+        with lived.app.store.write() as tx:
+            tx.meta.set("backtest", None)
+    assert answer.status_code == 200
+    assert "Nobody reacts in a replay" in answer.text
