@@ -4,15 +4,25 @@ The merchant's steps form a tree; here they are a flat graph: each step knows th
 next, and a branch the first step of each of its arms.
 """
 
-from typing import Any
+import re
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from aftersale.kernel.instants import DAY, Duration
 from aftersale.segments.condition import Condition
+from aftersale.segments.reading import Reading
 
 END = -1
 """Index after the last step."""
+
+
+_JOINS = {
+    ("line.product", "run.product"): "product",
+    ("event.product", "run.product"): "product",
+    ("event.order", "run.order"): "order",
+}
+_OTHER_WORDS = re.compile(r"\b(or|not|case)\b|[()]", re.IGNORECASE)
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -20,6 +30,33 @@ class Watch(msgspec.Struct, frozen=True):
 
     types: tuple[str, ...]
     condition: Condition | None = None
+    by: str = ""
+    """product or order, where the condition asks for the run's own: found without reading it."""
+    only: bool = False
+    """Whether that is all it asks for."""
+    lines: bool = False
+    """Whether the condition names a field of the event's lines."""
+
+    def __post_init__(self) -> None:
+        """Find out what the condition hangs on."""
+        if self.condition is None:
+            return
+        parts = re.split(r"\band\b", self.condition.text, flags=re.IGNORECASE)
+        joins = [found for part in parts if (found := _join(part))]
+        if joins and not _OTHER_WORDS.search(self.condition.text):
+            force_setattr(self, "by", joins[0])
+            force_setattr(self, "only", len(parts) == 1)
+        force_setattr(self, "lines", reads_lines(self.condition))
+
+
+def reads_lines(condition: Condition) -> bool:
+    """Whether the condition names a field of the event's lines."""
+    return any(name.startswith("line.") for name in condition.names)
+
+
+def _join(part: str) -> str:
+    left, equals, right = (word.strip() for word in part.partition("="))
+    return _JOINS.get((left, right), "") or _JOINS.get((right, left), "") if equals else ""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -147,9 +184,8 @@ class Journey(msgspec.Struct, frozen=True):
     first: int = 0
     text_digest: str = ""
 
-    def watched(self) -> frozenset[str]:
-        """Types of event that can matter to a run of this journey, besides its start."""
-        types: set[str] = set()
+    def watches(self) -> list[Watch]:
+        """The events that can matter to a run of this journey, besides its start."""
         watches = [self.goal.watch] if self.goal else []
         watches += self.exits
         for step in self.steps:
@@ -158,23 +194,26 @@ class Journey(msgspec.Struct, frozen=True):
                     watches.append(watch)
                 case _:
                     pass
-        for watch in watches:
-            types.update(watch.types)
-        return frozenset(types)
+        return watches
 
     def index(self, step_id: str) -> int:
         """The place of the step of that name, END where there is none."""
         return next((n for n, step in enumerate(self.steps) if step.id == step_id), END)
 
 
-def matches(watch: Watch, kind: str, reading: Any) -> bool:
+def matches(watch: Watch, kind: str, reading: Reading) -> bool:
     """Whether the event in the reading is the watched one; a condition on lines: any line."""
     if kind not in watch.types:
         return False
     condition = watch.condition
     if condition is None:
         return True
-    lines = getattr(reading.entry.body, "lines", ()) if reads_lines(condition) else ()
+    if watch.by:
+        run = reading.run
+        mine = run.product in reading.products if watch.by == "product" else run.order == reading.number
+        if not mine or watch.only:
+            return mine
+    lines = getattr(reading.entry.body, "lines", ()) if watch.lines and reading.entry else ()
     if not lines:
         return condition.met(reading)
     try:
@@ -185,11 +224,6 @@ def matches(watch: Watch, kind: str, reading: Any) -> bool:
         return False
     finally:
         reading.line = None
-
-
-def reads_lines(condition: Condition) -> bool:
-    """Whether the condition names a field of the event's lines."""
-    return any(name.startswith("line.") for name in condition.names)
 
 
 def next_remaining(old: Journey, step: int, new: Journey) -> int:

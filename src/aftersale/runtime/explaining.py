@@ -200,9 +200,11 @@ def _terms(
     condition: Any, reading: Reading, entry: Entry
 ) -> tuple[tuple[str, Any, bool | None], ...]:
     lines = getattr(entry.body, "lines", ()) or (None,)
-    reading.entry, reading.line = entry, lines[0]
+    reading.look_at(entry)
+    reading.line = lines[0]
     reading.run = Run("", 0, "", 0, entry.at, entry.at)
     try:
         return tuple((term.text, term.saw, term.holds) for term in condition.explain(reading))
     finally:
-        reading.entry = reading.line = reading.run = None
+        reading.look_at(None)
+        reading.line = reading.run = None

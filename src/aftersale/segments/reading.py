@@ -7,8 +7,9 @@ segment) are worked out at most once. Fields of conditions are plain functions o
 from typing import Any
 
 from aftersale.catalogue.product import Catalogue, Product
+from aftersale.customers.fold import order_key
 from aftersale.customers.profile import Order, Profile
-from aftersale.customers.purchases import Purchases, purchases
+from aftersale.customers.purchases import Purchases, by_product, purchases
 from aftersale.customers.whereabouts import Whereabouts, whereabouts
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line
@@ -23,13 +24,17 @@ class Reading:
 
     __slots__ = (
         "_bought",
+        "_products",
         "_refills",
         "_segment",
+        "_times",
+        "_where",
         "calibration",
         "catalogue",
         "entry",
         "line",
         "now",
+        "number",
         "profile",
         "run",
         "shop_zone",
@@ -53,13 +58,44 @@ class Reading:
         self.line: Line | None = None
         self.run: Any = None
         """A run of a journey; only its `order`, `product`, `parcel` and so on are read."""
+        self.number = ""
+        """The event's order, as runs name it."""
+        self._products: frozenset[str] | None = None
+        self._where: Whereabouts | None = None
         self._bought: Purchases | None = None
         self._segment: tuple[str, str] | None = None
         self._refills: dict[str, Refill | None] | None = None
+        self._times: dict[str, list[tuple[Instant, str, int]]] | None = None
+
+    def look_at(self, entry: Entry | None) -> None:
+        """Take an event into view, or none."""
+        self.entry = entry
+        self._products = None
+        number = getattr(entry.body, "order", "") if entry is not None else ""
+        self.number = order_key(entry.shop, number) if entry is not None and number else ""
+
+    @property
+    def products(self) -> frozenset[str]:
+        """The products that the event speaks of."""
+        if self._products is None:
+            body = self.entry.body if self.entry is not None else None
+            found = {line.product for line in getattr(body, "lines", ())}
+            found.add(getattr(body, "product", ""))
+            self._products = frozenset(found - {""})
+        return self._products
+
+    def stand_at(self, now: Instant) -> None:
+        """Move to another instant; what the customer told of its zone may have changed."""
+        self.now = now
+        self._where = None
 
     def changed(self) -> None:
         """Forget what was worked out: the profile has taken in an event."""
-        self._bought = self._segment = self._refills = None
+        self._bought = self._segment = self._refills = self._times = None
+
+    def parcels_changed(self) -> None:
+        """Forget what hangs on when parcels arrived; what was bought is as it was."""
+        self._refills = None
 
     @property
     def bought(self) -> Purchases:
@@ -83,7 +119,9 @@ class Reading:
     @property
     def whereabouts(self) -> Whereabouts:
         """The customer's zones and their source."""
-        return whereabouts(self.profile, self.shop_zone)
+        if self._where is None:
+            self._where = whereabouts(self.profile, self.shop_zone)
+        return self._where
 
     @property
     def product(self) -> Product | None:
@@ -110,7 +148,10 @@ class Reading:
         if self._refills is None:
             self._refills = {}
         if product not in self._refills:
+            if self._times is None:
+                self._times = by_product(self.profile)
+            times = self._times.get(product, ())
             self._refills[product] = run_out(
-                self.profile, self.bought, product, self.catalogue, self.calibration
+                self.profile, product, times, self.catalogue, self.calibration
             )
         return self._refills[product]

@@ -23,7 +23,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.turn.arbiter import hold_slot
 from aftersale.turn.course import Course
 from aftersale.turn.decision import Decision
-from aftersale.turn.programme import CHANGES_ORDERS, MOVES_WAITS, STOPS, Graph, World
+from aftersale.turn.programme import CHANGES_ORDERS, STOPS, Graph, World
 from aftersale.turn.slots import is_paused
 from aftersale.turn.starts import arm_dates, is_returned, start_at, start_on
 from aftersale.turn.state import NOTHING, Arm, State
@@ -149,23 +149,20 @@ def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
     """(instant, kind, what) of the earliest alarm: reading dates, runs, dates, then the slot."""
     if course.dates_moved:
         arm_dates(course)
-    state = course.state
-    best: tuple[Instant, int, Any] | None = None
-    if course.woken_at:
-        best = (course.woken_at, 0, None)
+    state, paused = course.state, course.programme.paused
+    first, kind, what = course.woken_at, 0, None
     for run in state.runs:
         due = run.due
-        if due and (best is None or due < best[0]) and not is_paused(course, run):
-            best = (due, 1, run)
+        if due and (not first or due < first) and run.journey not in paused:
+            first, kind, what = due, 1, run
     for name, armed in state.dates.items():
-        if armed.at and (best is None or armed.at < best[0]):
-            journey = course.programme.journeys.get(name)
-            if journey is not None and not journey.paused:
-                best = (armed.at, 2, name)
-    if state.slot_at and (best is None or state.slot_at < best[0]):
-        best = (state.slot_at, 3, None)
-    state.alarm_at = best[0] if best is not None else NOTHING
-    return best
+        at = armed.at
+        if at and (not first or at < first) and name not in paused:
+            first, kind, what = at, 2, name
+    if state.slot_at and (not first or state.slot_at < first):
+        first, kind, what = state.slot_at, 3, None
+    state.alarm_at = first
+    return (first, kind, what) if first else None
 
 
 def _ring(course: Course, until: Instant, *, own: bool) -> None:
@@ -226,8 +223,8 @@ def _take(course: Course, entry: Entry) -> None:
     if kind in CHANGES_ORDERS or programme.moves_always:
         course.reading.changed()
         course.dates_moved = bool(programme.dates)
-    elif kind in MOVES_WAITS:
-        course.reading.changed()
+    elif kind in programme.moves_waits:
+        course.reading.parcels_changed()
     state = course.state
     if state.contacts and entry.at < state.contacts[-1].at:
         _late(course, entry)
@@ -236,22 +233,26 @@ def _take(course: Course, entry: Entry) -> None:
             _watch(course, entry)
         if kind in STOPS:
             _stop(course)
-        if kind in MOVES_WAITS:
+        if kind in programme.moves_waits:
             _move_waits(course, entry)
     starts = programme.starts.get(kind)
     if starts and news and not entry.history:
-        course.reading.entry = entry
+        course.reading.look_at(entry)
         start_on(course, entry, starts)
-        course.reading.entry = None
+        course.reading.look_at(None)
 
 
 def _watch(course: Course, entry: Entry) -> None:
     """Let the live runs see the event: goals, exits, waits, and messages it makes needless."""
     kind, reading = entry.type, course.reading
-    reading.entry = entry
+    reading.look_at(entry)
+    graphs, products, number = course.programme.graphs, reading.products, reading.number
     for run in list(course.state.runs):
-        graph = course.programme.graph(run.journey, run.version)
+        graph = graphs.get((run.journey, run.version))
         if graph is None or kind not in graph.watched or entry.position == run.cause:
+            continue
+        joined = graph.joined[kind]
+        if joined and (run.product not in products if joined == "product" else run.order != number):
             continue
         reading.run = run
         if entry.at >= run.started_at and _ends(course, run, graph, entry):
@@ -275,7 +276,8 @@ def _watch(course: Course, entry: Entry) -> None:
             reading.run = None
             run.came = True
             go_on(course, run, graph, entry.at)
-    reading.run = reading.entry = None
+    reading.run = None
+    reading.look_at(None)
 
 
 def _ends(course: Course, run: Run, graph: Graph, entry: Entry) -> bool:
@@ -321,6 +323,8 @@ def _move_waits(course: Course, entry: Entry | None) -> None:
     for run in course.state.runs:
         graph = course.programme.graph(run.journey, run.version)
         if graph is None or not graph.dated or run.step == END:
+            continue
+        if entry is not None and entry.type not in graph.moved_by:
             continue
         step = graph.steps[run.step]
         if not isinstance(step, Wait) or not step.date:
@@ -377,9 +381,11 @@ def _against(course: Course, contact: Contact, entry: Entry) -> bool:
     if unless is None:
         return False
     reading = course.reading
-    reading.entry, reading.run = entry, _as_run(contact)
+    reading.look_at(entry)
+    reading.run = _as_run(contact)
     found = matches(unless, entry.type, reading)
-    reading.entry = reading.run = None
+    reading.run = None
+    reading.look_at(None)
     return found
 
 

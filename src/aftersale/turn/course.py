@@ -58,7 +58,7 @@ class Course:
     def stand_at(self, at: Instant, now: Instant, cause: Position) -> None:
         """Take the next input: its nominal instant, when it is decided, and the event, if any."""
         self.at, self.now, self.cause = at, now, cause
-        self.reading.now = now
+        self.reading.stand_at(now)
 
     def decide(
         self,

@@ -22,8 +22,13 @@ CHANGES_ORDERS = frozenset(
 )
 """Types of event that change what the customer bought and kept, and so its dates."""
 
-MOVES_WAITS = CHANGES_ORDERS | {"order.delivered", "order.shipped"}
-"""Types of event that can move a date for which a run waits."""
+MOVES_WAITS = {
+    "order.": CHANGES_ORDERS | {"order.delivered", "order.shipped"},
+    "refill.": CHANGES_ORDERS | {"order.delivered"},
+    "orders.": CHANGES_ORDERS,
+    "lifecycle.": CHANGES_ORDERS,
+}
+"""How the name of a date begins → types of event that can move it."""
 
 STOPS = frozenset({"order.cancelled", "return.initiated"})
 
@@ -31,21 +36,41 @@ STOPS = frozenset({"order.cancelled", "return.initiated"})
 class Graph:
     """One version of a journey with what the turn looks up again and again."""
 
-    __slots__ = ("dated", "journey", "steps", "unless", "watched", "worth")
+    __slots__ = ("dated", "joined", "journey", "moved_by", "steps", "unless", "watched", "worth")
 
     def __init__(self, journey: Journey) -> None:
         self.journey = journey
         self.steps = journey.steps
-        self.watched = journey.watched()
+        watches = journey.watches()
+        self.watched = frozenset(kind for watch in watches for kind in watch.types)
+        self.joined = {
+            kind: _common({watch.by for watch in watches if kind in watch.types})
+            for kind in self.watched
+        }
+        """Type of event → product or order, where it can only matter to runs about the same."""
         self.unless = {
             n: step.unless
             for n, step in enumerate(journey.steps)
             if isinstance(step, Send) and step.unless is not None
         }
-        self.dated = any(isinstance(step, Wait) and step.date for step in journey.steps)
+        dates = [step.date for step in journey.steps if isinstance(step, Wait) and step.date]
+        self.dated = bool(dates)
+        self.moved_by = frozenset(kind for date in dates for kind in moved_by(date))
         sends = [step for step in journey.steps if isinstance(step, Send)]
         facts = any(step.purpose == "transactional" for step in sends)
         self.worth = float("inf") if facts else max((step.value for step in sends), default=0.0)
+
+
+def _common(joins: set[str]) -> str:
+    return joins.pop() if len(joins) == 1 else ""
+
+
+def moved_by(date: str) -> frozenset[str]:
+    """Types of event that can move the date of that name."""
+    for beginning, kinds in MOVES_WAITS.items():
+        if date.startswith(beginning):
+            return kinds
+    return frozenset().union(*MOVES_WAITS.values())
 
 
 class Programme:
@@ -73,13 +98,17 @@ class Programme:
             for kind in journey.start.on.types if journey.start.on else ():
                 starts[kind].append(journey)
         self.starts = {kind: tuple(found) for kind, found in starts.items()}
+        self.paused = frozenset(name for name, j in self.journeys.items() if j.paused)
         self.dates = tuple(j for j in self.journeys.values() if j.start.at)
         self.moves_always = any(
             not journey.start.at.startswith(("lifecycle.", "orders.")) for journey in self.dates
         )
         """Whether dates hang on more than what was bought, so that any event can move them."""
         self.watched = frozenset(kind for graph in self.graphs.values() for kind in graph.watched)
-        self.relevant = self.watched | self.starts.keys() | MOVES_WAITS | STOPS
+        self.moves_waits = frozenset(k for g in self.graphs.values() for k in g.moved_by)
+        self.relevant = (
+            self.watched | self.starts.keys() | self.moves_waits | CHANGES_ORDERS | STOPS
+        )
         """Types of event that can do more than change the profile."""
 
     def graph(self, name: str, version: int) -> Graph | None:

@@ -8,8 +8,8 @@ from aftersale.customers.profile import NEVER
 from aftersale.gates.rules.quiet_hours import first_allowed
 from aftersale.journeys.run import Run
 from aftersale.kernel.draw import draw
-from aftersale.kernel.instants import MINUTE, Instant
-from aftersale.kernel.zones import minute_of_day, next_at
+from aftersale.kernel.instants import HOUR, MINUTE, Instant
+from aftersale.kernel.zones import next_at, offset_at
 from aftersale.turn.course import Course
 from aftersale.turn.state import NOTHING
 
@@ -39,17 +39,25 @@ def next_slot(course: Course, after: Instant) -> Instant:
 
 
 def best_minute(course: Course, zone: str) -> int:
-    """The start of the hour in which the customer reacts most, else the policy's minute."""
+    """The start of the hour in which the customer reacts most, else the policy's minute.
+
+    Hours are those of today's clock; a reaction of the other half of the year may count an hour
+    off, which a habit of an hour's width does not notice.
+    """
     policy = course.programme.policy
-    hours: dict[int, int] = {}
-    for reaction in course.state.profile.messages.values():
+    messages = course.state.profile.messages
+    if len(messages) < ENOUGH_REACTIONS:
+        return policy.slot_minute
+    hours = [0] * 24
+    ahead = offset_at(course.now, zone)
+    for reaction in messages.values():
         at = reaction.clicked_at or reaction.opened_at
         if at != NEVER:
-            hour = minute_of_day(at, zone) // 60
-            hours[hour] = hours.get(hour, 0) + 1
-    if sum(hours.values()) < ENOUGH_REACTIONS:
+            hours[(at + ahead) // HOUR % 24] += 1
+    most = max(hours)
+    if sum(hours) < ENOUGH_REACTIONS:
         return policy.slot_minute
-    minute = max(hours, key=lambda hour: (hours[hour], -hour)) * 60
+    minute = hours.index(most) * 60
     quiet = policy.quiet
     inside = (
         quiet.start <= minute < quiet.end
@@ -61,5 +69,4 @@ def best_minute(course: Course, zone: str) -> int:
 
 def is_paused(course: Course, run: Run) -> bool:
     """Whether the run's journey is frozen now."""
-    journey = course.programme.journeys.get(run.journey)
-    return journey is not None and journey.paused
+    return run.journey in course.programme.paused

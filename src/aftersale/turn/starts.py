@@ -192,7 +192,8 @@ def arm_dates(course: Course) -> None:
             armed = state.dates[journey.name] = Armed()
         armed.at = date
     if len(state.dates) > len(course.programme.dates):
-        for name in [n for n in state.dates if n not in course.programme.journeys]:
+        named = {journey.name for journey in course.programme.dates}
+        for name in [name for name in state.dates if name not in named]:
             del state.dates[name]
 
 
