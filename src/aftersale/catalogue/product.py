@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf, nan
 
 import msgspec
 
@@ -68,23 +69,38 @@ def root(category: str) -> str:
 
 def read_products(text: str, *, where: str = "products.csv") -> Catalogue:
     """The catalogue of a CSV text with a header; unknown columns and bad values are refused."""
-    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    known = set(Product.__struct_fields__) - {"id"} | {"product"}
-    unknown = [name for name in rows.fieldnames or () if name not in known]
-    if unknown or "product" not in (rows.fieldnames or ()):
-        raise Refusal(
-            f"the catalogue has {'no column product' if not unknown else f'an unknown column {unknown[0]!r}'}",
-            where=f"{where}:1",
-            hint=f"columns are {', '.join(sorted(known))}",
-        )
+    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="")
     products = {}
-    for row in rows:
-        product = _product(row, f"{where}:{rows.line_num}")
-        products[product.id] = product
+    try:
+        _check_columns(rows.fieldnames or (), where)
+        for row in rows:
+            product = _product(row, f"{where}:{rows.line_num}")
+            products[product.id] = product
+    except csv.Error as error:
+        raise Refusal(
+            f"the catalogue is no CSV: {error}", where=f"{where}:{rows.line_num}"
+        ) from None
     return Catalogue(products)
 
 
+def _check_columns(names: Sequence[str], where: str) -> None:
+    known = set(Product.__struct_fields__) - {"id"} | {"product"}
+    unknown = [name for name in names if name not in known]
+    if not unknown and "product" in names:
+        return
+    wrong = f"an unknown column {unknown[0]!r}" if unknown else "no column product"
+    raise Refusal(
+        f"the catalogue has {wrong}",
+        where=f"{where}:1",
+        hint=f"columns are {', '.join(sorted(known))}",
+    )
+
+
 def _product(row: Mapping[str, str], where: str) -> Product:
+    if None in row:
+        raise Refusal("the line has more values than there are columns", where=where)
+    if not row["product"].strip():
+        raise Refusal("the line names no product", where=where)
     kind = (row.get("kind") or "").strip()
     if kind and kind not in KINDS:
         raise Refusal(
@@ -99,14 +115,22 @@ def _product(row: Mapping[str, str], where: str) -> Product:
             category=(row.get("category") or "").strip(),
             price=to_minor(row.get("price") or "0", currency),
             currency=currency,
-            margin=float(row.get("margin") or 0.3),
-            supply_days=float(row.get("supply_days") or 0),
-            time_to_value_days=float(row.get("time_to_value_days") or 0),
+            margin=_number(row.get("margin") or "0.3"),
+            supply_days=_number(row.get("supply_days") or "0"),
+            time_to_value_days=_number(row.get("time_to_value_days") or "0"),
             complements=tuple((row.get("complements") or "").split()),
             url=(row.get("url") or "").strip(),
             care=(row.get("care") or "").strip(),
         )
-    except ValueError as error:
-        raise Refusal(
-            f"the catalogue has a value that is no number: {error}", where=where
-        ) from None
+    except Refusal as refusal:
+        raise Refusal(refusal.what, where=where) from None
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 <= value < inf:
+        raise Refusal(f"{text!r} is no number from 0 up")
+    return value

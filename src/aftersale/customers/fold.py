@@ -23,6 +23,7 @@ from aftersale.customers.profile import (
     TicketFacts,
     Told,
 )
+from aftersale.customers.purchases import purchases
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import (
     ConsentEvent,
@@ -43,12 +44,17 @@ from aftersale.events.vocabulary import (
 )
 from aftersale.kernel.instants import DAY, Instant
 
-KEPT_ORDERS = 60
-KEPT_LINES = 1200
+KEPT_ORDERS = 30
+KEPT_LINES = 600
 KEPT_MESSAGES = 30
 KEPT_PRODUCTS = 30
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
+KEPT_GAPS = 20
+KEPT_LAST_BOUGHT = 50
+
+HARD_BOUNCE = "hard-bounce"
+"""Why an address may not be used for anything."""
 
 
 def order_key(shop: str, order: str) -> str:
@@ -104,14 +110,18 @@ def _completed(profile: Profile, entry: Entry) -> bool:
     if order is None:
         return False
     news = order.at == NEVER
-    content = (entry.at, body.total, body.currency, body.lines)
-    if news or content > (order.told_at, order.total, order.currency, order.lines):
-        order.told_at, order.total, order.currency, order.lines = content
-        order.gift = body.gift
+    content = (entry.at, body.total, body.currency, body.lines, body.gift)
+    if news or content > _content(order):
+        order.told_at, order.total, order.currency, order.lines, order.gift = content
     order.at = _earliest(order.at, entry.at)
     if len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
         close_oldest(profile)
     return news
+
+
+def _content(order: Order) -> tuple[Instant, int, str, tuple[Line, ...], bool]:
+    """What the latest telling says, so that of two at one instant always the same stands."""
+    return order.told_at, order.total, order.currency, order.lines, order.gift
 
 
 def _line_count(profile: Profile) -> int:
@@ -176,7 +186,7 @@ def _returned(profile: Profile, entry: Entry) -> bool:
     order = order_key(entry.shop, body.order) if body.order else ""
     new = Return(entry.at, order, body.lines)
     old = profile.returns.get(key)
-    if old is None or (new.at, new.order, new.lines) < (old.at, old.order, old.lines):
+    if old is None or new < old:
         profile.returns[key] = new
     return old is None
 
@@ -188,7 +198,7 @@ def _refunded(profile: Profile, entry: Entry) -> bool:
     key = order_key(entry.shop, body.refund)
     new = Refund(entry.at, body.currency, body.amount)
     old = profile.refunds.get(key)
-    if old is None or (new.at, new.currency, new.amount) < (old.at, old.currency, old.amount):
+    if old is None or new < old:
         profile.refunds[key] = new
     return old is None
 
@@ -199,7 +209,7 @@ def _reviewed(profile: Profile, entry: Entry) -> bool:
     order = order_key(entry.shop, body.order) if body.order else ""
     new = Review(entry.at, body.rating, body.product, order)
     old = profile.reviews.get(key)
-    if old is None or (new.at, new.rating) > (old.at, old.rating):
+    if old is None or new > old:
         profile.reviews[key] = new
     _keep_newest(profile.reviews, KEPT_REVIEWS, lambda review: review.at)
     return old is None
@@ -214,11 +224,15 @@ def _ticket(profile: Profile, entry: Entry) -> TicketFacts:
     return found
 
 
+def _ticket_at(ticket: TicketFacts) -> Instant:
+    return max(ticket.opened_at, ticket.resolved_at)
+
+
 def _ticket_created(profile: Profile, entry: Entry) -> bool:
     ticket = _ticket(profile, entry)
     news = ticket.opened_at == NEVER
     ticket.opened_at = _earliest(ticket.opened_at, entry.at)
-    _keep_newest(profile.tickets, KEPT_TICKETS, lambda t: max(t.opened_at, t.resolved_at))
+    _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
     return news
 
 
@@ -226,27 +240,33 @@ def _ticket_resolved(profile: Profile, entry: Entry) -> bool:
     ticket = _ticket(profile, entry)
     news = ticket.resolved_at == NEVER
     ticket.resolved_at = max(ticket.resolved_at, entry.at)
-    _keep_newest(profile.tickets, KEPT_TICKETS, lambda t: max(t.opened_at, t.resolved_at))
+    _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
     return news
 
 
 def consent(profile: Profile, key: str, new: Consent) -> bool:
     """Take a word on consent in: the latest stands, of two at one instant the refusal."""
     old = profile.consents.get(key)
-    rank = (new.at, not new.given, new.basis)
-    if old is None or rank > (old.at, not old.given, old.basis):
-        profile.consents[key] = new
+    if old is not None and (new.at, not new.given, new.basis) <= (
+        old.at,
+        not old.given,
+        old.basis,
+    ):
+        return False
+    profile.consents[key] = new
     return old is None or old.given != new.given
 
 
 def _consent_given(profile: Profile, entry: Entry) -> bool:
     body: ConsentEvent = entry.body  # type: ignore[assignment]
-    return consent(profile, f"{body.channel}/{body.purpose}", Consent(entry.at, True, body.basis))
+    word = Consent(entry.at, given=True, basis=body.basis)
+    return consent(profile, f"{body.channel}/{body.purpose}", word)
 
 
 def _consent_withdrawn(profile: Profile, entry: Entry) -> bool:
     body: ConsentEvent = entry.body  # type: ignore[assignment]
-    return consent(profile, f"{body.channel}/{body.purpose}", Consent(entry.at, False, body.basis))
+    word = Consent(entry.at, given=False, basis=body.basis)
+    return consent(profile, f"{body.channel}/{body.purpose}", word)
 
 
 def _reaction(field: str) -> Callable[[Profile, Entry], bool]:
@@ -254,7 +274,7 @@ def _reaction(field: str) -> Callable[[Profile, Entry], bool]:
         body: MessageEvent = entry.body  # type: ignore[assignment]
         found = profile.messages.setdefault(message_key(body.message), Reaction())
         found.channel = max(found.channel, body.channel)
-        news = getattr(found, field) == NEVER
+        news: bool = getattr(found, field) == NEVER
         setattr(found, field, _earliest(getattr(found, field), entry.at))
         _keep_newest(profile.messages, KEPT_MESSAGES, reacted_at)
         return news
@@ -279,7 +299,7 @@ _bounce = _reaction("bounced_at")
 def _bounced(profile: Profile, entry: Entry) -> bool:
     body: MessageEvent = entry.body  # type: ignore[assignment]
     if body.kind != "soft":
-        _block(profile, body.channel, entry.at, "hard-bounce")
+        _block(profile, body.channel, entry.at, HARD_BOUNCE)
     return _bounce(profile, entry)
 
 
@@ -289,8 +309,9 @@ def _complained(profile: Profile, entry: Entry) -> bool:
 
 
 def _block(profile: Profile, channel: str, at: Instant, why: str) -> bool:
+    """The earliest reason stands, but a complaint gives way to a bounce, which forbids more."""
     old = profile.blocked.get(channel)
-    if old is None or (at, why) < (old.at, old.value):
+    if old is None or (why != HARD_BOUNCE, at) < (old.value != HARD_BOUNCE, old.at):
         profile.blocked[channel] = Told(at, why)
     return old is None
 
@@ -298,16 +319,14 @@ def _block(profile: Profile, channel: str, at: Instant, why: str) -> bool:
 def _unsubscribed(profile: Profile, entry: Entry) -> bool:
     body: MessageEvent = entry.body  # type: ignore[assignment]
     purpose = body.kind or "marketing"
-    return consent(profile, f"{body.channel}/{purpose}", Consent(entry.at, False, "unsubscribed"))
+    word = Consent(entry.at, given=False, basis="unsubscribed")
+    return consent(profile, f"{body.channel}/{purpose}", word)
 
 
 def _last_at(table: str) -> Callable[[Profile, Entry], bool]:
     def handle(profile: Profile, entry: Entry) -> bool:
         body: ProductEvent | TrackingViewed = entry.body  # type: ignore[assignment]
-        if isinstance(body, ProductEvent):
-            key = body.product
-        else:
-            key = order_key(entry.shop, body.order)
+        key = body.product if isinstance(body, ProductEvent) else order_key(entry.shop, body.order)
         seen: dict[str, Instant] = getattr(profile, table)
         if entry.at > seen.get(key, NEVER):
             seen[key] = entry.at
@@ -333,8 +352,9 @@ def _summarised(profile: Profile, entry: Entry) -> bool:
         profile.closed = Closed(
             body.until, body.orders, dict(body.revenue), body.first_order_at or NEVER
         )
-        for key in [k for k, o in profile.orders.items() if NEVER < o.at <= body.until]:
-            del profile.orders[key]
+        _forget(profile, body.until)
+        for key in [k for k, refund in profile.refunds.items() if refund.at <= body.until]:
+            del profile.refunds[key]
     return False
 
 
@@ -348,45 +368,50 @@ def _keep_newest(table: dict[str, _T], most: int, at: Callable[[_T], Instant]) -
 
 def close_oldest(profile: Profile) -> None:
     """Close the oldest fifth of the orders into the summary."""
-    known = sorted((order.at, key) for key, order in profile.orders.items() if order.at != NEVER)
-    if not known:
+    known = sorted(order.at for order in profile.orders.values() if order.at != NEVER)
+    if known:
+        _close(profile, known[max(len(known) // 5, 1) - 1])
+    else:
         profile.orders.clear()
-        return
-    going = known[: max(len(known) // 5, 1)]
-    old = profile.closed or Closed(NEVER)
-    until = going[-1][0]
+
+
+def _close(profile: Profile, until: Instant) -> None:
+    """Close every order up to the instant; what counted before counts after."""
+    old = profile.closed or Closed(until)
     gaps, last, revenue = list(old.gaps), dict(old.last_bought), dict(old.revenue)
-    before, count = old.until, old.orders
-    gone = returned_products(profile, until)
-    for at, key in known:
-        if at > until:
-            break
-        order = profile.orders.pop(key)
-        if order.cancelled_at != NEVER:
-            continue
-        if before != NEVER:
-            gaps.append((at - before) // DAY)
-        before, count = at, count + 1
-        revenue[order.currency] = revenue.get(order.currency, 0) + order.total
-        for line in order.lines:
-            if line.product not in gone:
-                last[line.product] = max(last.get(line.product, NEVER), at)
+    before = old.newest
+    going = [bought for bought in purchases(profile).kept if bought.at <= until]
+    for bought in going:
+        if NEVER < before <= bought.at:
+            gaps.append((bought.at - before) // DAY)
+        before = max(before, bought.at)
+        revenue[bought.currency] = revenue.get(bought.currency, 0) + bought.total
+        for line in bought.lines:
+            last[line.product] = max(last.get(line.product, NEVER), bought.at)
     for key in [k for k, refund in profile.refunds.items() if refund.at <= until]:
         refund = profile.refunds.pop(key)
         revenue[refund.currency] = revenue.get(refund.currency, 0) - refund.amount
-    for key in [k for k, back in profile.returns.items() if back.at <= until]:
-        del profile.returns[key]
-    _keep_newest(last, 50, lambda at: at)
+    _forget(profile, until)
+    _keep_newest(last, KEPT_LAST_BOUGHT, lambda at: at)
+    firsts = [at for at in (old.first_order_at, *(b.at for b in going[:1])) if at != NEVER]
     profile.closed = Closed(
-        until, count, revenue, old.first_order_at or known[0][0], tuple(gaps[-20:]), last
+        until=until,
+        orders=old.orders + len(going),
+        revenue=revenue,
+        first_order_at=min(firsts, default=NEVER),
+        gaps=tuple(gaps[-KEPT_GAPS:]),
+        last_bought=last,
+        last_order_at=before,
     )
 
 
-def returned_products(profile: Profile, until: Instant) -> set[str]:
-    """Products that some return up to the instant names."""
-    return {
-        line.product for back in profile.returns.values() if back.at <= until for line in back.lines
-    }
+def _forget(profile: Profile, until: Instant) -> None:
+    """Drop the orders up to the instant, and the returns that concern none that remains."""
+    for key in [k for k, order in profile.orders.items() if NEVER < order.at <= until]:
+        del profile.orders[key]
+    for key, back in list(profile.returns.items()):
+        if back.at <= until and back.order not in profile.orders:
+            del profile.returns[key]
 
 
 _FOLDS: dict[str, Callable[[Profile, Entry], bool]] = {
@@ -418,76 +443,112 @@ _FOLDS: dict[str, Callable[[Profile, Entry], bool]] = {
 
 def unite(survivor: Profile, absorbed: Profile) -> None:
     """Combine two profiles of one person by the same rules; the stricter consent wins."""
-    for order_name, order in absorbed.orders.items():
-        mine = survivor.orders.get(order_name)
-        if mine is None:
-            survivor.orders[order_name] = order
-        else:
-            _unite_orders(mine, order)
-    for name in ("returns", "refunds", "reviews"):
-        table = getattr(survivor, name)
-        for key, value in getattr(absorbed, name).items():
-            table.setdefault(key, value)
+    for key, order in absorbed.orders.items():
+        _unite_orders(survivor.orders.setdefault(key, order), order)
+    for key, back in absorbed.returns.items():
+        survivor.returns[key] = min(back, survivor.returns.get(key, back))
+    for key, refund in absorbed.refunds.items():
+        survivor.refunds[key] = min(refund, survivor.refunds.get(key, refund))
+    for key, review in absorbed.reviews.items():
+        survivor.reviews[key] = max(review, survivor.reviews.get(key, review))
     for key, ticket in absorbed.tickets.items():
-        mine_ticket = survivor.tickets.setdefault(key, ticket)
-        mine_ticket.opened_at = min(
-            filter(None, (mine_ticket.opened_at, ticket.opened_at)), default=NEVER
-        )
-        mine_ticket.resolved_at = max(mine_ticket.resolved_at, ticket.resolved_at)
+        _unite_tickets(survivor.tickets.setdefault(key, ticket), ticket)
     for key, word in absorbed.consents.items():
-        old = survivor.consents.get(key)
-        if (
-            old is None
-            or (not word.given and old.given)
-            or (word.given == old.given and word.at > old.at)
-        ):
-            survivor.consents[key] = word
-    for key, reaction in absorbed.messages.items():
-        survivor.messages.setdefault(key, reaction)
+        survivor.consents[key] = max(word, survivor.consents.get(key, word), key=_strictness)
     for channel, told in absorbed.blocked.items():
         _block(survivor, channel, told.at, told.value)
-    for name in ("viewed", "carted", "tracked"):
-        seen = getattr(survivor, name)
-        for key, at in getattr(absorbed, name).items():
-            seen[key] = max(seen.get(key, NEVER), at)
     for key, answer in absorbed.answers.items():
-        if key not in survivor.answers or answer.at > survivor.answers[key].at:
-            survivor.answers[key] = answer
+        old = survivor.answers.get(key, answer)
+        survivor.answers[key] = max(answer, old, key=lambda a: (a.at, -a.score))
+    _unite_sightings(survivor, absorbed)
+    _unite_closed(survivor, absorbed.closed)
+    _keep_bounds(survivor)
+
+
+def _strictness(word: Consent) -> tuple[bool, Instant, str]:
+    return not word.given, word.at, word.basis
+
+
+def _unite_sightings(survivor: Profile, absorbed: Profile) -> None:
+    for key, reaction in absorbed.messages.items():
+        mine = survivor.messages.setdefault(key, reaction)
+        mine.channel = max(mine.channel, reaction.channel)
+        for name in ("sent_at", "delivered_at", "opened_at", "clicked_at", "bounced_at"):
+            _unite_earliest(mine, reaction, name)
+    for name in ("viewed", "carted", "tracked"):
+        seen: dict[str, Instant] = getattr(survivor, name)
+        theirs: dict[str, Instant] = getattr(absorbed, name)
+        for key, at in theirs.items():
+            seen[key] = max(seen.get(key, NEVER), at)
     for name in ("zone", "locale", "country"):
-        theirs: Told | None = getattr(absorbed, name)
-        if theirs is not None:
-            setattr(survivor, name, _latest(getattr(survivor, name), theirs.at, theirs.value))
-    survivor.first_seen_at = min(
-        filter(None, (survivor.first_seen_at, absorbed.first_seen_at)), default=NEVER
-    )
+        told: Told | None = getattr(absorbed, name)
+        if told is not None:
+            setattr(survivor, name, _latest(getattr(survivor, name), told.at, told.value))
+    _unite_earliest(survivor, absorbed, "first_seen_at")
     survivor.last_seen_at = max(survivor.last_seen_at, absorbed.last_seen_at)
-    if absorbed.closed is not None and survivor.closed is None:
-        survivor.closed = absorbed.closed
+
+
+def _unite_earliest(mine: object, theirs: object, name: str) -> None:
+    at: Instant = getattr(theirs, name)
+    if at != NEVER:
+        setattr(mine, name, _earliest(getattr(mine, name), at))
+
+
+def _unite_closed(profile: Profile, theirs: Closed | None) -> None:
+    """Add the other summary, then close what is older than the newer of the two."""
+    if theirs is None:
+        return
+    mine = profile.closed or Closed(NEVER)
+    older, newer = sorted((mine, theirs), key=lambda closed: closed.until)
+    firsts = [at for at in (mine.first_order_at, theirs.first_order_at) if at != NEVER]
+    profile.closed = Closed(
+        until=newer.until,
+        orders=mine.orders + theirs.orders,
+        revenue={
+            currency: mine.revenue.get(currency, 0) + theirs.revenue.get(currency, 0)
+            for currency in (*mine.revenue, *theirs.revenue)
+        },
+        first_order_at=min(firsts, default=NEVER),
+        gaps=(older.gaps + newer.gaps)[-KEPT_GAPS:],
+        last_bought={
+            product: max(mine.last_bought.get(product, at), theirs.last_bought.get(product, at))
+            for product, at in (*mine.last_bought.items(), *theirs.last_bought.items())
+        },
+        last_order_at=max(mine.newest, theirs.newest),
+    )
+    _close(profile, newer.until)
+
+
+def _keep_bounds(profile: Profile) -> None:
+    _keep_newest(profile.reviews, KEPT_REVIEWS, lambda review: review.at)
+    _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
+    _keep_newest(profile.messages, KEPT_MESSAGES, reacted_at)
+    for seen in (profile.viewed, profile.carted, profile.tracked):
+        _keep_newest(seen, KEPT_PRODUCTS, lambda at: at)
+    while len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
+        close_oldest(profile)
+
+
+def _unite_tickets(mine: TicketFacts, theirs: TicketFacts) -> None:
+    _unite_earliest(mine, theirs, "opened_at")
+    mine.resolved_at = max(mine.resolved_at, theirs.resolved_at)
+    mine.category = max(mine.category, theirs.category)
+    mine.order = max(mine.order, theirs.order)
 
 
 def _unite_orders(mine: Order, theirs: Order) -> None:
-    if (theirs.told_at, theirs.total, theirs.currency, theirs.lines) > (
-        mine.told_at,
-        mine.total,
-        mine.currency,
-        mine.lines,
-    ):
-        mine.told_at, mine.total = theirs.told_at, theirs.total
-        mine.currency, mine.lines, mine.gift = theirs.currency, theirs.lines, theirs.gift
-    if theirs.at != NEVER:
-        mine.at = _earliest(mine.at, theirs.at)
-    if theirs.cancelled_at != NEVER:
-        mine.cancelled_at = _earliest(mine.cancelled_at, theirs.cancelled_at)
-    mine.cancelled = {**theirs.cancelled, **mine.cancelled}
-    parcels = dict(mine.parcels)
+    if _content(theirs) > _content(mine):
+        mine.told_at, mine.total, mine.currency, mine.lines, mine.gift = _content(theirs)
+    _unite_earliest(mine, theirs, "at")
+    _unite_earliest(mine, theirs, "cancelled_at")
+    for product, at in theirs.cancelled.items():
+        mine.cancelled[product] = min(at, mine.cancelled.get(product, at))
     for key, parcel in theirs.parcels.items():
-        old = parcels.setdefault(key, parcel)
-        for name in ("shipped_at", "delivered_at"):
-            told = [at for at in (getattr(old, name), getattr(parcel, name)) if at != NEVER]
-            setattr(old, name, min(told, default=NEVER))
-        if (parcel.promised_told, parcel.promised_at) > (old.promised_told, old.promised_at):
-            old.promised_told, old.promised_at = parcel.promised_told, parcel.promised_at
-    mine.parcels = parcels
+        old = mine.parcels.setdefault(key, parcel)
+        _unite_earliest(old, parcel, "shipped_at")
+        _unite_earliest(old, parcel, "delivered_at")
+        promise = max((p.promised_told, p.promised_at) for p in (old, parcel))
+        old.promised_told, old.promised_at = promise
 
 
 def line_of(order: Order, product: str) -> Line | None:

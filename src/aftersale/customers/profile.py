@@ -45,7 +45,7 @@ class Order(msgspec.Struct, array_like=True):
     gift: bool = False
 
 
-class Return(msgspec.Struct, array_like=True, gc=False):
+class Return(msgspec.Struct, array_like=True, order=True, gc=False):
     """Goods that go back."""
 
     at: Instant
@@ -53,7 +53,7 @@ class Return(msgspec.Struct, array_like=True, gc=False):
     lines: tuple[Line, ...]
 
 
-class Refund(msgspec.Struct, array_like=True, gc=False):
+class Refund(msgspec.Struct, array_like=True, order=True, gc=False):
     """Money that went back."""
 
     at: Instant
@@ -61,7 +61,7 @@ class Refund(msgspec.Struct, array_like=True, gc=False):
     amount: int
 
 
-class Review(msgspec.Struct, array_like=True, gc=False):
+class Review(msgspec.Struct, array_like=True, order=True, gc=False):
     """A rating."""
 
     at: Instant
@@ -123,6 +123,13 @@ class Closed(msgspec.Struct, array_like=True):
     """Whole days between closed orders, the newest last; at most 20."""
     last_bought: dict[str, Instant] = {}
     """Product → latest closed purchase, the newest 50."""
+    last_order_at: Instant = NEVER
+    """Of the latest closed order that counts; NEVER where only `until` is known."""
+
+    @property
+    def newest(self) -> Instant:
+        """When the latest closed order was placed, as well as we know; NEVER without any."""
+        return (self.last_order_at or self.until) if self.orders else NEVER
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -59,6 +59,28 @@ def purchases(profile: Profile) -> Purchases:
     return _summed(profile, kept)
 
 
+def by_product(profile: Profile) -> dict[str, list[tuple[Instant, str, int]]]:
+    """Product → (instant, order, quantity that stayed) of its purchases, the oldest first."""
+    gone = _gone(profile) if profile.returns else {}
+    found: dict[str, list[tuple[Instant, str, int]]] = {}
+    for key, order in profile.orders.items():
+        if order.at == NEVER or order.cancelled_at != NEVER:
+            continue
+        lines = order.lines
+        if key in gone or order.cancelled:
+            lines = _left(order, gone.get(key, {}))
+        for line in lines:
+            times = found.setdefault(line.product, [])
+            if times and times[-1][1] == key:
+                times[-1] = (order.at, key, times[-1][2] + line.quantity)
+            else:
+                times.append((order.at, key, line.quantity))
+    for times in found.values():
+        if len(times) > 1:
+            times.sort()
+    return found
+
+
 def _summed(profile: Profile, kept: list[Purchase]) -> Purchases:
     closed = profile.closed
     revenue = dict(closed.revenue) if closed else {}
@@ -68,7 +90,8 @@ def _summed(profile: Profile, kept: list[Purchase]) -> Purchases:
     for refund in profile.refunds.values():
         revenue[refund.currency] = revenue.get(refund.currency, 0) - refund.amount
     gaps = list(closed.gaps) if closed else []
-    before = closed.until if closed and closed.orders else None
+    closed_last = closed.newest if closed else NEVER
+    before = closed_last or None
     for at in instants:
         if before is not None:
             gaps.append((at - before) // DAY)
@@ -78,7 +101,7 @@ def _summed(profile: Profile, kept: list[Purchase]) -> Purchases:
         kept=tuple(kept),
         count=len(kept) + (closed.orders if closed else 0),
         first_at=first or (instants[0] if instants else NEVER),
-        last_at=instants[-1] if instants else (closed.until if closed and closed.orders else NEVER),
+        last_at=instants[-1] if instants else closed_last,
         revenue=revenue,
         gaps=tuple(gaps),
     )
@@ -90,8 +113,10 @@ def _left(order: Order, gone: dict[str, int]) -> tuple[Line, ...]:
         if line.product in order.cancelled:
             continue
         back = min(gone.get(line.product, 0), line.quantity)
-        if back:
-            gone[line.product] -= back
+        if back <= 0:
+            left.append(line)
+            continue
+        gone[line.product] -= back
         if line.quantity > back:
             share = line.amount * (line.quantity - back) // line.quantity
             left.append(Line(line.product, line.quantity - back, share))

@@ -9,16 +9,41 @@ import msgspec
 
 from aftersale.customers.profile import Profile
 
-_ONE_ZONE = (
-    "AT Vienna BE Brussels BG Sofia CH Zurich CY Nicosia CZ Prague DE Berlin DK Copenhagen EE Tallinn FI Helsinki "
-    "FR Paris GB London GR Athens HR Zagreb HU Budapest IE Dublin IT Rome LT Vilnius LU Luxembourg LV Riga MT Malta "
-    "NL Amsterdam NO Oslo PL Warsaw RO Bucharest RS Belgrade SE Stockholm SI Ljubljana SK Bratislava TR Istanbul UA Kyiv"
-).split()
+_EUROPE = {
+    "AT": "Vienna",
+    "BE": "Brussels",
+    "BG": "Sofia",
+    "CH": "Zurich",
+    "CY": "Nicosia",
+    "CZ": "Prague",
+    "DE": "Berlin",
+    "DK": "Copenhagen",
+    "EE": "Tallinn",
+    "FI": "Helsinki",
+    "FR": "Paris",
+    "GB": "London",
+    "GR": "Athens",
+    "HR": "Zagreb",
+    "HU": "Budapest",
+    "IE": "Dublin",
+    "IT": "Rome",
+    "LT": "Vilnius",
+    "LU": "Luxembourg",
+    "LV": "Riga",
+    "MT": "Malta",
+    "NL": "Amsterdam",
+    "NO": "Oslo",
+    "PL": "Warsaw",
+    "RO": "Bucharest",
+    "RS": "Belgrade",
+    "SE": "Stockholm",
+    "SI": "Ljubljana",
+    "SK": "Bratislava",
+    "TR": "Istanbul",
+    "UA": "Kyiv",
+}
 COUNTRY_ZONES: dict[str, tuple[str, ...]] = {
-    **{
-        code: (f"Europe/{city}",)
-        for code, city in zip(_ONE_ZONE[::2], _ONE_ZONE[1::2], strict=True)
-    },
+    **{code: (f"Europe/{city}",) for code, city in _EUROPE.items()},
     "AE": ("Asia/Dubai",),
     "AR": ("America/Argentina/Buenos_Aires",),
     "AU": ("Australia/Perth", "Australia/Adelaide", "Australia/Brisbane", "Australia/Sydney"),

@@ -1,6 +1,6 @@
 """What does one event look like inside, and how does it get there from the sender's words?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -58,6 +58,28 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Known before the engine first ran, or imported as the past: it starts nothing."""
 
 
+MOST_DEPTH = 32
+"""Lists and objects within each other, in what a sender may tell."""
+LEAST_DIGITS = 5
+"""Of a phone number that names one person."""
+
+_FIRST: Instant = 631_152_000_000_000
+_END: Instant = 253_402_300_800_000_000
+"""Times from 1990 to 9999: a smaller number counts seconds and not microseconds."""
+
+_PARTS = {
+    "id": "id",
+    "source": "source",
+    "type": "type",
+    "shop": "shop",
+    "body": "data",
+    "refs": "customer",
+    "personal": "data",
+}
+"""Part of an event → the field that it comes from."""
+_MISSING = "Object missing required field"
+_pack = msgspec.msgpack.Encoder().encode
+
 _ADDRESSES = {"email", "phone"}
 _TELLS_ADDRESS = frozenset({"order.completed", "customer.updated", "consent.given"})
 """Types that tell where the customer is to be reached from now on."""
@@ -71,59 +93,76 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
 
     `source` and `zone` serve where the object names none. See docs/reference/events.md.
     """
+    for where, value in raw.items():
+        if _deeper(value, MOST_DEPTH):
+            raise Refusal("the event is nested too deeply", where=where)
     name = raw.get("type")
     if not isinstance(name, str) or not name:
         raise Refusal("the event has no type", where="type")
     kind, channel = standard_type(name)
     if kind in OURS:
         raise Refusal(f"{kind} is written by aftersale itself", where="type")
-    event_id = raw.get("id")
-    if not isinstance(event_id, (str, int)) or event_id == "":
+    event_id = _word(raw.get("id"), "id")
+    if not event_id:
         raise Refusal("the event has no id", where="id", hint="give each event an id that stays")
-    at = _instant(raw.get("at"), zone)
+    at = _instant(raw.get("at"), zone, "at")
     person = raw.get("customer") or {}
     data = raw.get("data") or {}
-    if not isinstance(person, Mapping) or not isinstance(data, Mapping):
-        raise Refusal("customer and data must be objects", where="customer")
-    shop = str(raw.get("shop") or "")
+    for where, part in (("customer", person), ("data", data)):
+        if not isinstance(part, Mapping):
+            raise Refusal(f"{where} must be an object", where=where)
+    shop = _word(raw.get("shop"), "shop")
     facts = dict(data)
     if channel:
         facts.setdefault("channel", channel)
     body_type = BODIES.get(kind, Other)
     known = set(body_type.__struct_fields__)
-    facts.update({k: person[k] for k in _SHORT_CUSTOMER if person.get(k)})
+    facts.update({k: _word(person[k], f"customer.{k}") for k in _SHORT_CUSTOMER if person.get(k)})
     personal = {k: v for k, v in facts.items() if k not in known}
     personal.update({k: v for k, v in person.items() if k not in _NOT_PERSONAL})
     if kind not in _TELLS_ADDRESS and personal.keys() <= _ADDRESSES:
         # The address only says who is meant; the identity table has it already.
         personal = {}
     body = _body(body_type, {k: v for k, v in facts.items() if k in known}, kind)
-    return Event(
-        str(event_id),
-        str(raw.get("source") or source),
-        kind,
-        at,
-        shop,
-        body,
-        refs_of(person, data, shop),
-        personal,
-    )
+    refs = refs_of(person, data, shop)
+    told_source = _word(raw.get("source"), "source") or source
+    event = Event(event_id, told_source, kind, at, shop, body, refs, personal)
+    _check_writable(event)
+    return event
 
 
 def refs_of(person: Mapping[str, Any], data: Mapping[str, Any], shop: str) -> tuple[Ref, ...]:
     """The ids that name the customer, the most telling first."""
     found = []
-    if person.get("id") not in {None, ""}:
-        found.append(Ref("customer", f"{shop}/{person['id']}"))
-    if person.get("email"):
-        found.append(Ref("email", str(person["email"]).strip().lower()))
-    if person.get("phone"):
-        found.append(Ref("phone", "".join(c for c in str(person["phone"]) if c in "+0123456789")))
-    if data.get("order") not in {None, ""}:
-        found.append(Ref("order", f"{shop}/{data['order']}"))
-    if person.get("anonymous_id"):
-        found.append(Ref("anonymous", str(person["anonymous_id"])))
+    if own := _word(person.get("id"), "customer.id"):
+        found.append(Ref("customer", f"{shop}/{own}"))
+    if email := _word(person.get("email"), "customer.email").strip().lower():
+        found.append(Ref("email", email))
+    if phone := digits(_word(person.get("phone"), "customer.phone")):
+        found.append(Ref("phone", phone))
+    order = data.get("order")
+    if isinstance(order, (str, int)) and (number := _word(order, "data.order")):
+        found.append(Ref("order", f"{shop}/{number}"))
+    if anonymous := _word(person.get("anonymous_id"), "customer.anonymous_id"):
+        found.append(Ref("anonymous", anonymous))
     return tuple(found)
+
+
+def digits(phone: str) -> str:
+    """A phone number without what people write between its digits."""
+    return "".join(sign for sign in phone if sign in "+0123456789")
+
+
+def is_telling(ref: Ref) -> bool:
+    """Whether it can name one person: `n/a` is no address, `+` no number, however often given."""
+    match ref.kind:
+        case "email":
+            name, _, host = ref.value.partition("@")
+            return bool(name and host)
+        case "phone":
+            return len(ref.value) >= LEAST_DIGITS
+        case _:
+            return bool(ref.value.rpartition("/")[2])
 
 
 def content_digest(event: Event) -> bytes:
@@ -131,45 +170,105 @@ def content_digest(event: Event) -> bytes:
     return digest16(event.type, str(event.at), event.shop, encode_body(event.body))[:8]
 
 
-def _instant(value: Any, zone: str) -> Instant:
-    if isinstance(value, bool) or value is None:
-        raise Refusal("the event has no time", where="at")
-    if isinstance(value, int):
+def _word(value: Any, where: str) -> str:
+    """Text as it is, a whole number written out, nothing as empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64:
+        return str(value)
+    raise Refusal(f"{where} must be text", where=where)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other more than `levels` deep."""
+    match value:
+        case str() | int():
+            return False
+        case Mapping():
+            inner: Iterable[Any] = value.values()
+        case list() | tuple():
+            inner = value
+        case _:
+            return False
+    return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
+
+
+def _check_writable(event: Event) -> None:
+    """Refuse what the ledger could not write: half a character, a number of many digits."""
     try:
-        return parse_instant(str(value), zone=zone)
+        _pack(event)
+    except (UnicodeEncodeError, OverflowError):
+        where = next((name for name in _PARTS if not _is_writable(getattr(event, name))), "")
+        raise Refusal(
+            "the event holds half a character or a number beyond 64 bits",
+            where=_PARTS.get(where, where),
+        ) from None
+
+
+def _is_writable(value: Any) -> bool:
+    try:
+        _pack(value)
+    except (UnicodeEncodeError, OverflowError):
+        return False
+    return True
+
+
+def _instant(value: Any, zone: str, where: str) -> Instant:
+    if isinstance(value, bool) or value is None:
+        raise Refusal("the event has no time", where=where)
+    try:
+        found = value if isinstance(value, int) else parse_instant(str(value), zone=zone)
     except Refusal as refusal:
-        raise Refusal(refusal.what, where="at", hint=refusal.hint) from None
+        raise Refusal(refusal.what, where=where, hint=refusal.hint) from None
+    if not _FIRST <= found < _END:
+        raise Refusal(
+            "the time lies before 1990 or after 9999",
+            where=where,
+            hint="a number counts microseconds since 1970-01-01 UTC; text is clearer",
+        )
+    return found
 
 
 def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
     if facts.get("zone") and not is_zone(str(facts["zone"])):
         facts.pop("zone")
-    if isinstance(facts.get("promised_at"), str):
-        facts["promised_at"] = parse_instant(
-            facts["promised_at"], zone=str(facts.get("zone") or "UTC")
-        )
+    if facts.get("promised_at") is not None:
+        zone = str(facts.get("zone") or "UTC")
+        facts["promised_at"] = _instant(facts["promised_at"], zone, "data.promised_at")
     currency = str(facts.get("currency") or "")
     for money in ("total", "amount", "discount", "shipping"):
-        if isinstance(facts.get(money), (str, float)):
-            facts[money] = to_minor(facts[money], currency)
+        if money in facts:
+            facts[money] = _minor(facts[money], currency, f"data.{money}")
     if isinstance(facts.get("lines"), (list, tuple)):
-        facts["lines"] = [_line(line, currency) for line in facts["lines"]]
+        facts["lines"] = [
+            _line(line, currency, f"data.lines[{n}]") for n, line in enumerate(facts["lines"])
+        ]
     try:
         return msgspec.convert(facts, body_type, strict=False)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
-        raise Refusal(
-            f"{kind}: {text}", where=f"data.{where.rstrip('`')}" if where else "data"
-        ) from None
+        where = where.rstrip("`")
+        if text.startswith(_MISSING):
+            where = text.removeprefix(_MISSING).strip(" `")
+        raise Refusal(f"{kind}: {text}", where=f"data.{where}" if where else "data") from None
 
 
-def _line(line: Any, currency: str) -> Any:
+def _minor(amount: Any, currency: str, where: str) -> Any:
+    if not isinstance(amount, (str, float)):
+        return amount
+    try:
+        return to_minor(amount, currency)
+    except Refusal as refusal:
+        raise Refusal(refusal.what, where=where) from None
+
+
+def _line(line: Any, currency: str, where: str) -> Any:
     if not isinstance(line, Mapping):
         return line
-    amount = line.get("amount", 0)
     return [
-        str(line.get("product", "")),
+        _word(line.get("product"), f"{where}.product"),
         line.get("quantity", 1),
-        to_minor(amount, currency) if isinstance(amount, (str, float)) else amount,
+        _minor(line.get("amount", 0), currency, f"{where}.amount"),
     ]

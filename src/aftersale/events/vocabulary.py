@@ -8,9 +8,16 @@ same way, as `Other`.
 Amounts are integers of minor units of `currency`; instants integers of microseconds UTC.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from aftersale.kernel.instants import Instant
+
+Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""Minor units; bounded so that sums of many still fit 64 bits."""
+
+Count = Annotated[int, msgspec.Meta(ge=-(10**6), le=10**6)]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -23,12 +30,12 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     """ISO 3166-1 alpha-2."""
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Line(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """One line of an order or a return."""
 
     product: str
-    quantity: int = 1
-    amount: int = 0
+    quantity: Count = 1
+    amount: Amount = 0
     """What was paid for the whole line, after discounts."""
 
 
@@ -37,10 +44,10 @@ class OrderCompleted(Body, frozen=True, kw_only=True):
 
     order: str
     currency: str = ""
-    total: int = 0
+    total: Amount = 0
     lines: tuple[Line, ...] = ()
-    discount: int = 0
-    shipping: int = 0
+    discount: Amount = 0
+    shipping: Amount = 0
     codes: tuple[str, ...] = ()
     channel: str = ""
     """Sales channel: web, app, store, phone, market place."""
@@ -91,7 +98,7 @@ class RefundIssued(Body, frozen=True, kw_only=True):
     refund: str
     order: str = ""
     currency: str = ""
-    amount: int = 0
+    amount: Amount = 0
 
 
 class ReviewSubmitted(Body, frozen=True, kw_only=True):
@@ -100,7 +107,7 @@ class ReviewSubmitted(Body, frozen=True, kw_only=True):
     review: str
     order: str = ""
     product: str = ""
-    rating: int = 0
+    rating: Count = 0
 
 
 class MessageEvent(Body, frozen=True, kw_only=True):
@@ -117,7 +124,7 @@ class ProductEvent(Body, frozen=True, kw_only=True):
     """A customer looked at a product or put it into the basket."""
 
     product: str
-    quantity: int = 1
+    quantity: Count = 1
 
 
 class Ticket(Body, frozen=True, kw_only=True):
@@ -139,7 +146,7 @@ class SurveyAnswered(Body, frozen=True, kw_only=True):
 
     survey: str
     kind: str = ""
-    score: int | None = None
+    score: Count | None = None
     order: str = ""
 
 

@@ -4,6 +4,7 @@ The order is the order of explanation: the first that does not allow gives the r
 is asked, so that the record holds what each of them saw. A further gate never allows more.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -37,14 +38,21 @@ Trace = tuple[tuple[Any, ...], ...]
 
 
 def judge(
-    intent: Intent, customer: Standing, policy: Policy, now: Instant
+    intent: Intent,
+    customer: Standing,
+    policy: Policy,
+    now: Instant,
+    gates: Sequence[ModuleType] = GATES,
 ) -> tuple[Verdict, Trace]:
     """The verdict of all: the first denial, else the latest deferral, else Allow; and the trace."""
     denied: Deny | None = None
     deferred: Defer | None = None
     trace: list[tuple[Any, ...]] = []
-    for gate in GATES:
-        verdict = gate.judge(intent, customer, policy, now)
+    for gate in gates:
+        verdict: Verdict = gate.judge(intent, customer, policy, now)
+        if type(verdict) is Allow:
+            trace.append((0, verdict.saw))
+            continue
         match verdict:
             case Allow(saw):
                 trace.append((0, saw))

@@ -40,37 +40,39 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
     """One word of the closed list, as people read it."""
 
     text: str
-    healthy: bool
+    healthy: bool = True
     """Whether it is how things should be; else somebody should look."""
 
 
 REASONS: dict[str, Reason] = {
-    "no-consent": Reason("nobody allowed this channel for this purpose", True),
-    "consent-withdrawn": Reason("the customer withdrew the consent", True),
-    "consent-unproven": Reason("the customer was imported without a consent basis", False),
-    "address-blocked": Reason("the address bounced for good or its owner complained", True),
-    "no-benefit": Reason("the message names no benefit to the customer", False),
-    "no-evidence": Reason("nothing shows that it would help this customer", True),
-    "product-returned": Reason("the customer sent the product back", True),
-    "product-disliked": Reason("the customer rated the product badly", True),
-    "open-ticket": Reason("a support ticket is open", True),
-    "bad-experience": Reason("a bad rating is fresh", True),
-    "late-parcel": Reason("a parcel is late", True),
-    "daily-cap": Reason("the limit of messages per day is reached", True),
-    "weekly-cap": Reason("the limit of messages per week is reached", True),
-    "cap": Reason("a limit of messages is reached", True),
-    "quiet-hours": Reason("it is the customer's quiet time", True),
-    "slot": Reason("waits for the customer's next slot", True),
-    "outranked": Reason("other messages were worth more until it was too late", True),
-    "too-late": Reason("it was no longer useful", True),
-    "called-off": Reason("what it asks for has happened", True),
-    "not-met": Reason("the condition of the step was not met", True),
-    "holdout": Reason("the customer is in the holdout of this journey", True),
-    "paused": Reason("the journey is paused", False),
-    "stopped": Reason("sending is stopped", False),
-    "no-address": Reason("no address is known", False),
-    "template": Reason("the template could not be rendered", False),
-    "not-listed": Reason("in test mode only listed addresses get mail", True),
-    "erased": Reason("the customer was erased", True),
-    "breaker": Reason("the journey sent far more than its backtest, so it was stopped", False),
+    "no-consent": Reason("nobody allowed this channel for this purpose"),
+    "consent-withdrawn": Reason("the customer withdrew the consent"),
+    "consent-unproven": Reason("the customer was imported without a consent basis", healthy=False),
+    "address-blocked": Reason("the address bounced for good or its owner complained"),
+    "no-benefit": Reason("the message names no benefit to the customer", healthy=False),
+    "no-evidence": Reason("nothing shows that it would help this customer"),
+    "product-returned": Reason("the customer sent the product back"),
+    "product-disliked": Reason("the customer rated the product badly"),
+    "open-ticket": Reason("a support ticket is open"),
+    "bad-experience": Reason("a bad rating is fresh"),
+    "late-parcel": Reason("a parcel is late"),
+    "daily-cap": Reason("the limit of messages per day is reached"),
+    "weekly-cap": Reason("the limit of messages per week is reached"),
+    "cap": Reason("a limit of messages is reached"),
+    "quiet-hours": Reason("it is the customer's quiet time"),
+    "slot": Reason("waits for the customer's next slot"),
+    "outranked": Reason("other messages were worth more until it was too late"),
+    "too-late": Reason("it was no longer useful"),
+    "called-off": Reason("what it asks for has happened"),
+    "not-met": Reason("the condition of the step was not met"),
+    "holdout": Reason("the customer is in the holdout of this journey"),
+    "paused": Reason("the journey is paused", healthy=False),
+    "stopped": Reason("sending is stopped", healthy=False),
+    "no-address": Reason("no address is known", healthy=False),
+    "template": Reason("the template could not be rendered", healthy=False),
+    "not-listed": Reason("in test mode only listed addresses get mail"),
+    "erased": Reason("the customer was erased"),
+    "breaker": Reason(
+        "the journey sent far more than its backtest, so it was stopped", healthy=False
+    ),
 }

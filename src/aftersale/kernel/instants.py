@@ -29,6 +29,7 @@ _UNITS = {
     "day": DAY,
     "week": WEEK,
 }
+_TOO_LONG = 1_000_000 * DAY
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 
 
@@ -67,7 +68,10 @@ def format_instant(instant: Instant) -> str:
 
 
 def parse_duration(text: str | int) -> Duration:
-    """The duration of `3 days`, `12 hours`, `30 minutes`, `2 weeks`, `1 day 6 hours`; 0 is 0."""
+    """The duration of `3 days`, `12 hours`, `30 minutes`, `2 weeks`, `1 day 6 hours`; 0 is 0.
+
+    A million days and more are refused.
+    """
     if text in {0, "0"}:
         return 0
     total, end = 0.0, 0
@@ -78,7 +82,7 @@ def parse_duration(text: str | int) -> Duration:
             break
         total += float(part[1]) * unit
         end = part.end()
-    if end == 0 or end != len(source):
+    if end == 0 or end != len(source) or total >= _TOO_LONG:
         raise Refusal(
             f"{text!r} is no duration",
             hint="write a number and seconds, minutes, hours, days or weeks, for instance 3 days",

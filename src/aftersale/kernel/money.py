@@ -10,12 +10,18 @@ from aftersale.kernel.errors import Refusal
 
 _EXPONENTS = {
     **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+        (
+            *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+            *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+        ),
+        0,
     ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     "CLF": 4,
     "UYW": 4,
 }
+_MOST_DIGITS = 14
+"""Before the decimal point; with four places behind it an amount still fits 64 bits."""
 
 
 def exponent(currency: str) -> int:
@@ -24,12 +30,18 @@ def exponent(currency: str) -> int:
 
 
 def to_minor(amount: str | float | Decimal, currency: str) -> int:
-    """Minor units of an amount in major units, halves to even; not a number is refused."""
+    """Minor units of an amount in major units, halves to even.
+
+    What is no number, or has more than fourteen digits before the point, is refused.
+    """
     try:
         value = Decimal(str(amount))
-        return int((value * 10 ** exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
-    except (InvalidOperation, OverflowError, ValueError):
-        raise Refusal(f"{amount!r} is no amount of money") from None
+    except InvalidOperation:
+        value = Decimal("nan")
+    # `adjusted` comes first: 1e999999999 is quickly read and never written out.
+    if not value.is_finite() or value.adjusted() >= _MOST_DIGITS:
+        raise Refusal(f"{str(amount)[:40]!r} is no amount of money")
+    return int((value * 10 ** exponent(currency)).to_integral_value(ROUND_HALF_EVEN))
 
 
 def format_money(minor: int, currency: str) -> str:

@@ -68,7 +68,8 @@ def is_zone(name: str) -> bool:
 def offset_at(instant: int, zone: str) -> int:
     """Microseconds that the wall clock of the zone is ahead of UTC at the instant."""
     instants, offsets = _table(zone)
-    return offsets[max(bisect_right(instants, instant) - 1, 0)]
+    place = bisect_right(instants, instant)
+    return offsets[place - 1 if place else 0]
 
 
 def wall(instant: int, zone: str) -> int:
@@ -101,7 +102,18 @@ def day_number(instant: int, zone: str) -> int:
 
 
 def next_at(after: int, minute: int, zone: str) -> int:
-    """The first instant not before `after` at which the zone's clock shows that minute of day."""
+    """The first instant not before `after` at which the zone's clock comes to that minute of day.
+
+    Where the clock jumps over the minute, the instant of the jump. A minute that has begun has
+    passed: its next beginning counts.
+    """
+    ahead = offset_at(after, zone)
+    shown = after + ahead
+    found = shown - shown % _DAY + minute * _MINUTE
+    found = (found if found >= shown else found + _DAY) - ahead
+    if ahead == offset_at(after - _DAY, zone) == offset_at(found + _DAY, zone):
+        # No change of the clock is near: the plain sum is right, and by far the usual case.
+        return found
     day = day_number(after, zone)
     return min(
         instant

@@ -3,14 +3,15 @@
 Pure: what the store knows comes in as look-ups, what should be written goes out as a value. An
 event id, scoped by its source, acts once for ever; the same id with other content is a conflict.
 Where the ids of one event mean two customers, they are one person and merge, unless both have an
-id of the same shop: then the more telling id wins and the other is left alone.
+id of the same shop: then the more telling id wins and the other is left alone. An address that
+belongs to somebody with another id of the event's shop names nobody either.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from aftersale.events.event import Event, Ref
+from aftersale.events.event import Event, Ref, is_telling
 from aftersale.events.vocabulary import CustomerMerged, encode_body
 from aftersale.kernel.ids import CustomerId, digest16
 from aftersale.kernel.instants import Instant
@@ -135,28 +136,33 @@ class _People:
         self._next = next_customer
         self._refs_of = refs_of
         self._united: dict[CustomerId, CustomerId] = {}
+        self._bound: dict[CustomerId, list[Ref]] = {}
+        """Shop ids that this batch gave to a customer."""
+        self._parts: dict[CustomerId, list[CustomerId]] = {}
+        """Survivor → everybody it absorbed in this batch."""
 
     def customer(self, arrival: Arrival, at: Instant) -> CustomerId:
         """The customer that the event's ids mean; 0 where it has none."""
-        refs = arrival.event.refs
+        refs = [ref for ref in arrival.event.refs if is_telling(ref)]
         if not refs:
             return 0
+        own = {ref for ref in refs if ref.kind == "customer"}
         mine: CustomerId = 0
         strange: list[Ref] = []
         for ref in refs:
             customer = self._meant(ref)
             if customer == 0:
                 strange.append(ref)
-            elif mine == 0:
-                mine = customer
-            elif customer != mine and not self._strangers(refs, customer):
-                mine = self._unite(mine, customer, arrival, at)
+            elif customer != mine and (ref in own or not self._strangers(own, mine, customer)):
+                mine = self._unite(mine, customer, arrival, at) if mine else customer
         if mine == 0:
             mine = self._next
             self._next += 1
             self._found.created += 1
         for ref in strange:
             self._found.bindings[ref] = mine
+            if ref.kind == "customer":
+                self._bound.setdefault(mine, []).append(ref)
         return mine
 
     def _meant(self, ref: Ref) -> CustomerId:
@@ -165,28 +171,27 @@ class _People:
             customer = self._united[customer]
         return customer
 
-    def _strangers(self, refs: Sequence[Ref], other: CustomerId) -> bool:
-        """Whether the event and the other customer have different ids of one shop."""
-        own = {ref for ref in refs if ref.kind == "customer"}
-        if not own:
+    def _strangers(self, own: set[Ref], mine: CustomerId, other: CustomerId) -> bool:
+        """Whether the event or its customer, and the other, have different ids of one shop."""
+        ours = _by_shop({*own, *self._shop_ids(mine)})
+        if not ours:
             return False
-        shops = {ref.value.rpartition("/")[0] for ref in own}
-        theirs = (
-            {r for r, c in self._found.bindings.items() if c == other}
-            if self._found.bindings
-            else set()
-        )
-        theirs.update(self._refs_of(other))
-        return any(
-            ref.kind == "customer" and ref not in own and ref.value.rpartition("/")[0] in shops
-            for ref in theirs
-        )
+        theirs = _by_shop(self._shop_ids(other))
+        return any(ids.isdisjoint(theirs[shop]) for shop, ids in ours.items() if shop in theirs)
+
+    def _shop_ids(self, customer: CustomerId) -> Iterator[Ref]:
+        if customer:
+            for part in (customer, *self._parts.get(customer, ())):
+                yield from self._bound.get(part, ())
+                yield from (ref for ref in self._refs_of(part) if ref.kind == "customer")
 
     def _unite(
         self, one: CustomerId, other: CustomerId, arrival: Arrival, at: Instant
     ) -> CustomerId:
         survivor, absorbed = min(one, other), max(one, other)
         self._united[absorbed] = survivor
+        parts = self._parts.setdefault(survivor, [])
+        parts += (absorbed, *self._parts.pop(absorbed, ()))
         self._found.merges.append((absorbed, survivor))
         event = arrival.event
         evidence = f"{event.source}:{event.id} names {', '.join(r.kind for r in event.refs)}"
@@ -208,3 +213,10 @@ class _People:
             )
         )
         return survivor
+
+
+def _by_shop(refs: Iterable[Ref]) -> dict[str, set[Ref]]:
+    found: dict[str, set[Ref]] = {}
+    for ref in refs:
+        found.setdefault(ref.value.rpartition("/")[0], set()).add(ref)
+    return found

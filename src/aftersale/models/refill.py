@@ -7,6 +7,8 @@ empirical-Bayes form for few observations per unit.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 import msgspec
@@ -20,6 +22,8 @@ from aftersale.models.calibration import Calibration
 PRIOR_WEIGHT = 2
 LONGEST_LEAD = 10 * DAY
 LEAD_SHARE = 6
+LONGEST_SUPPLY = 3650.0
+"""Days; what lasts longer lasts for ever."""
 ENOUGH_REPEATS = 20
 """Repeat gaps of a product below which its supply is not guessed."""
 
@@ -38,33 +42,27 @@ class Refill(msgspec.Struct, frozen=True, gc=False):
 
 def run_out(
     profile: Profile,
-    bought: Purchases,
     product: str,
+    times: Sequence[tuple[Instant, str, int]],
     catalogue: Catalogue,
     calibration: Calibration,
 ) -> Refill | None:
-    """When the latest purchase of the product runs out; None where nothing tells."""
-    times = [
-        (purchase, line)
-        for purchase in bought.kept
-        for line in purchase.lines
-        if line.product == product
-    ]
+    """When the latest of the product's purchases (`by_product`) runs out; None: nothing tells."""
     if not times:
         return None
-    last, line = times[-1]
+    last, key, quantity = times[-1]
     unit = catalogue.get(product).supply_days
-    prior = unit * line.quantity if unit else calibration.supply.get(product, 0.0)
-    gaps = [
-        (b.at - a.at) / DAY for (a, _), (b, _) in zip(times, times[1:], strict=False) if b.at > a.at
-    ]
+    prior = unit * quantity if unit else calibration.supply.get(product, 0.0)
+    gaps = [(after[0] - before[0]) / DAY for before, after in pairwise(times)]
+    gaps = [gap for gap in gaps if gap > 0]
     if not prior and len(gaps) < 2:
         return None
     weight = PRIOR_WEIGHT if prior else 0
     days = (len(gaps) * median(gaps) + weight * prior) / (len(gaps) + weight) if gaps else prior
-    order = profile.orders[last.key]
+    days = min(days, LONGEST_SUPPLY)
+    order = profile.orders[key]
     arrived = max((p.delivered_at for p in order.parcels.values()), default=NEVER)
-    start = arrived if arrived != NEVER else last.at
+    start = arrived if arrived != NEVER else last
     confidence = (0.5 if unit else 0.3) + 0.5 * len(gaps) / (len(gaps) + PRIOR_WEIGHT + 1)
     lead = min(LONGEST_LEAD, round(days * DAY) // LEAD_SHARE)
     return Refill(start + round(days * DAY), lead, days, min(confidence, 0.95), len(gaps))

@@ -10,6 +10,17 @@ from collections.abc import Sequence
 from aftersale.models.calibration import Cuts
 
 _SHARES = (0.2, 0.4, 0.6, 0.8)
+_NAMES = (
+    (4, 4, "champions"),
+    (3, 3, "loyal"),
+    (4, 1, "recent"),
+    (3, 1, "promising"),
+    (1, 4, "cannot-lose"),
+    (1, 3, "at-risk"),
+    (2, 1, "about-to-sleep"),
+    (1, 1, "hibernating"),
+)
+"""(least recency, least frequency, name): the first that fits."""
 
 
 def cuts_of(values: Sequence[float]) -> tuple[float, ...]:
@@ -25,7 +36,8 @@ def cuts_of(values: Sequence[float]) -> tuple[float, ...]:
 def fit(rows: Sequence[tuple[float, float, float]]) -> Cuts:
     """Cut points of (days since the last order, orders, revenue) of everybody who bought."""
     return Cuts(
-        recency_days=cuts_of([row[0] for row in rows]),
+        # Few days are good: the cuts of the negated days, so that both ends have equal shares.
+        recency_days=tuple(-cut for cut in reversed(cuts_of([-row[0] for row in rows]))),
         orders=cuts_of([row[1] for row in rows]),
         revenue=cuts_of([row[2] for row in rows]),
     )
@@ -48,22 +60,11 @@ def monetary_score(revenue: float, cuts: Cuts) -> int:
 
 def named(recency: int, frequency: int) -> str:
     """The usual names of the recency x frequency grid; empty without scores."""
-    if not recency or not frequency:
-        return ""
-    match (recency, frequency):
-        case (r, f) if r >= 4 and f >= 4:
-            return "champions"
-        case (r, f) if r >= 3 and f >= 3:
-            return "loyal"
-        case (r, f) if r >= 4:
-            return "recent"
-        case (3, _):
-            return "promising"
-        case (r, f) if f >= 4:
-            return "cannot-lose"
-        case (r, f) if f >= 3:
-            return "at-risk"
-        case (2, _):
-            return "about-to-sleep"
-        case _:
-            return "hibernating"
+    return next(
+        (
+            name
+            for least_recency, least_frequency, name in _NAMES
+            if recency >= least_recency and frequency >= least_frequency
+        ),
+        "",
+    )
