@@ -117,6 +117,7 @@ def summary_of(result: "Backtested", plan: "Plan", version: int) -> dict[str, An
         "decisions": result.decisions,
         "held_back": _most_first(result.held_back),
         "held_out": held_out,
+        "consent_alone": result.consent_alone,
         "journeys": {
             name: {
                 "people": counts.people,
@@ -165,8 +166,10 @@ def shown_backtest(data: dict[str, Any]) -> list[str | Table]:
         f"{data['people']} of {data['customers']} customers would have got {data['messages']} "
         f"messages, {data['per_week']:.1f} a week, from {data['from'][:10]} to {data['to'][:10]}."
     )
+    alone = data.get("consent_alone", 0)
     return [
         total,
+        f"{alone} messages were held back for want of consent alone.",
         Table(headings, journeys),
         Table(("held back because", "times", "in words"), reasons),
         "What this cannot tell: " + " ".join(data["cannot_tell"]),

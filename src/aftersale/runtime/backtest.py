@@ -17,6 +17,7 @@ from aftersale.customers.fold import fold
 from aftersale.customers.profile import Profile
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import CalibrationFitted, MessageEvent
+from aftersale.gates.chain import NAMES
 from aftersale.gates.standing import is_key
 from aftersale.kernel.draw import draw
 from aftersale.kernel.ids import CustomerId
@@ -73,6 +74,8 @@ class Backtested(msgspec.Struct):
     messages: int = 0
     decisions: int = 0
     held_back: dict[str, int] = {}
+    consent_alone: int = 0
+    """Messages that nothing but the missing consent held back."""
     journeys: dict[str, JourneyCount] = {}
     per_day: dict[int, int] = {}
     """Days since 1970-01-01 UTC → messages."""
@@ -297,6 +300,7 @@ def _count(
             case "hold":
                 _add(journey.held_back, decision.reason)
                 _add(result.held_back, decision.reason)
+                result.consent_alone += _consent_alone(decision)
             case "would-send":
                 journey.held_out += 1
                 _add(result.held_back, "holdout")
@@ -308,6 +312,14 @@ def _count(
             _add(result.per_person_week, number)
         if len(result.samples) < plan.keep:
             result.samples[customer] = decisions
+
+
+def _consent_alone(decision: Decision) -> bool:
+    """Whether every other gate would have allowed the message."""
+    if decision.reason not in {"no-consent", "consent-withdrawn"} or not decision.values:
+        return False
+    others = [row for name, row in zip(NAMES, decision.values[0], strict=False) if name != "consent"]
+    return all(row[0] == 0 for row in others)
 
 
 def _add(counts: dict[Any, int], key: Any, number: int = 1) -> None:
@@ -326,7 +338,7 @@ def added(parts: Sequence[Backtested]) -> Backtested:
     """The sum of the parts of one backtest."""
     total = Backtested()
     for part in parts:
-        for name in ("people", "customers", "messages", "decisions"):
+        for name in ("people", "customers", "messages", "decisions", "consent_alone"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
         for name in ("held_back", "per_day", "per_person_week", "busiest_hour"):
             for key, number in getattr(part, name).items():

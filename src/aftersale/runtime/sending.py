@@ -121,6 +121,9 @@ class Sending:
         rows = tx.states.load(sorted({send.customer for send in queued}))
         people = tx.personal.of_many(sorted({send.customer for send in queued}))
         renderer = self._renderer_of(tx, version)
+        listed = [
+            address.lower() for address in self._worlds.compiled(tx, version).shop.test_addresses
+        ]
         outgoing: list[tuple[Send, Outgoing]] = []
         dropped = failed = 0
         for send in queued:
@@ -137,7 +140,7 @@ class Sending:
                 **people.get(send.customer, {}),
                 **tx.personal.of_event(int(send.values.get("cause") or 0)),
             }
-            reason = reason or self._address_reason(tx, send, person, mode)
+            reason = reason or self._address_reason(send, person, mode, listed)
             reason = reason or breaker_reason(tx, send, world.programme.policy, mode, at)
             if reason:
                 tx.outbox.move(send.key, DROPPED, at, reason=reason)
@@ -154,7 +157,7 @@ class Sending:
         return outgoing, dropped, failed
 
     def _address_reason(
-        self, tx: Transaction, send: Send, person: Mapping[str, object], mode: str
+        self, send: Send, person: Mapping[str, object], mode: str, listed: Sequence[str]
     ) -> str:
         """Why the address cannot be used in this mode; the mailbox takes every one."""
         if mode == REHEARSE or self._channels.get(send.channel, self._mailbox) is self._mailbox:
@@ -162,7 +165,6 @@ class Sending:
         address = str(person.get("phone" if send.channel == "sms" else "email") or "")
         if not address or address.endswith(NO_ADDRESS):
             return "no-address"
-        listed = tx.meta.get("test_addresses") or []
         return "not-listed" if mode == TEST and address.lower() not in listed else ""
 
     def _room(self, tx: Transaction, mode: str, now: Instant, limit: int) -> int:
