@@ -78,7 +78,7 @@ def read_products(text: str, *, where: str = "products.csv") -> Catalogue:
             products[product.id] = product
     except csv.Error as error:
         raise Refusal(
-            f"the catalogue is no CSV: {error}", where=f"{where}:{rows.line_num}"
+            f"the catalogue is no CSV: {error}", where=f"{where}:{rows.line_num + 1}"
         ) from None
     return Catalogue(products)
 
