@@ -98,12 +98,12 @@ def demo(
     wanted = here.terminal if serve is None else serve
     data = {**kept, "seconds": round(steps.seconds, 1), "home": str(here.settings.home)}
     if not wanted:
-        return Answer(data, _shown(here, data), next=_next(here))
+        return Answer(data, _shown(here, data), next=_next(here, data))
     from aftersale.cli.serving import open_pages
 
     pages = open_pages(here)
     show(
-        Answer(data, [*_shown(here, data), *pages.tour(data["tour"])], next=_next(here)),
+        Answer(data, [*_shown(here, data), *pages.tour(data["tour"])], next=_next(here, data)),
         json=here.json,
     )
     pages.serve()
@@ -281,21 +281,18 @@ def _write_report(app: "App", path: Path) -> None:
 
 
 def _tour(app: "App") -> dict[str, Any]:
-    """People worth looking at."""
-    from aftersale.runtime.explaining import find_customer
-
+    """What is worth looking at: the newest message that was held back, and its customer."""
     with app.store.read() as tx:
-        newest = tx.mailbox.newest(limit=1)
         held = tx.decisions.newest(kind="hold", limit=1)
-        return {
-            "ada": find_customer(tx, "ada"),
-            "message": newest[0].key if newest else "",
-            "held": f"{held[0].customer}-{held[0].seq}" if held else "",
-        }
+    if not held:
+        return {"customer": 1, "held": ""}
+    return {"customer": held[0].customer, "held": f"{held[0].customer}-{held[0].seq}"}
 
 
-def _next(here: Here) -> list[str]:
-    return [here.line("explain --customer ada"), here.line("doctor"), here.line("serve")]
+def _next(here: Here, data: dict[str, Any]) -> list[str]:
+    held = data["tour"]["held"]
+    why = f"explain {held}" if held else "explain --customer ada"
+    return [here.line(why), here.line("doctor"), here.line("serve")]
 
 
 def _shown(here: Here, data: dict[str, Any]) -> list[str | Table]:
@@ -311,7 +308,7 @@ def _shown(here: Here, data: dict[str, Any]) -> list[str | Table]:
         Table(("held back because", "times", "in words"), reasons),
         f"Ready in {data['seconds']:.0f} s. Nothing was sent to real people.",
         f"  Report  {data['report']}",
-        f"  Next    {'  ·  '.join(_next(here))}",
+        f"  Next    {'  ·  '.join(_next(here, data))}",
     ]
 
 

@@ -33,9 +33,10 @@ class Pages:
         """What is worth opening in a demo."""
         return [
             f"  Open    {self.link}   (works once, on this machine only)",
-            f"  Try     why Ada got what she got     {self.url}/customers/{tour['ada']}",
-            f"          a message held back          {self.url}/decisions/{tour['held']}",
-            f"          the mailbox                  {self.url}/mailbox",
+            f"  Try     1  why a message was held back   {self.url}/decisions/{tour['held']}",
+            f"          2  the customer it was for       {self.url}/customers/{tour['customer']}",
+            f"          3  the mailbox                   {self.url}/mailbox",
+            f"          4  the backtest                  {self.url}/backtests/latest",
         ]
 
     def serve(self) -> None:

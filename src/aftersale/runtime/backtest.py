@@ -79,13 +79,19 @@ class Backtested(msgspec.Struct):
     journeys: dict[str, JourneyCount] = {}
     per_day: dict[int, int] = {}
     """Days since 1970-01-01 UTC → messages."""
-    busiest_hour: dict[str, int] = {}
+    per_hour: dict[str, dict[int, int]] = {}
+    """Journey → hours since 1970-01-01 UTC → messages."""
     per_person_week: dict[int, int] = {}
     """Messages in a customer's week → how many such weeks, weeks with none left out."""
     samples: dict[int, list[Decision]] = {}
     marks: dict[int, bytes] = {}
     """Customer → marks of its decisions, for the digest."""
     digest: str = ""
+
+    @property
+    def busiest_hour(self) -> dict[str, int]:
+        """Journey → the most messages that it would have sent within one hour."""
+        return {journey: max(hours.values()) for journey, hours in self.per_hour.items()}
 
     def weeks(self, plan: Plan) -> float:
         """Length of the period in weeks."""
@@ -145,14 +151,11 @@ def backtest(
         (at, msgspec.structs.replace(world, calibration=fitted, since=since))
         for at, fitted in known
     ]
-    hours: Counter[tuple[str, int]] = Counter()
     highest = last if last is not None else tx.identities.last()
     entries = tx.ledger.of_customers(first, highest, until=plan.end)
     for customer, mine in _by_customer(entries):
         outcomes = play(customer, mine, worlds, plan)
-        _count(result, customer, outcomes, plan, hours)
-    for (journey, _), number in hours.items():
-        result.busiest_hour[journey] = max(result.busiest_hour.get(journey, 0), number)
+        _count(result, customer, outcomes, plan)
     result.digest = _digest(result)
     return result
 
@@ -272,7 +275,6 @@ def _count(
     customer: CustomerId,
     outcomes: Sequence[Outcome],
     plan: Plan,
-    hours: Counter[tuple[str, int]],
 ) -> None:
     result.customers += 1
     decisions = [decision for outcome in outcomes for decision in outcome.decisions]
@@ -296,7 +298,7 @@ def _count(
                 day = decision.now // (24 * HOUR)
                 result.per_day[day] = result.per_day.get(day, 0) + 1
                 weeks[decision.now // WEEK] += 1
-                hours[decision.journey, decision.now // HOUR] += 1
+                _add(result.per_hour.setdefault(decision.journey, {}), decision.now // HOUR)
             case "hold":
                 _add(journey.held_back, decision.reason)
                 _add(result.held_back, decision.reason)
@@ -318,7 +320,9 @@ def _consent_alone(decision: Decision) -> bool:
     """Whether every other gate would have allowed the message."""
     if decision.reason not in {"no-consent", "consent-withdrawn"} or not decision.values:
         return False
-    others = [row for name, row in zip(NAMES, decision.values[0], strict=False) if name != "consent"]
+    others = [
+        row for name, row in zip(NAMES, decision.values[0], strict=False) if name != "consent"
+    ]
     return all(row[0] == 0 for row in others)
 
 
@@ -340,9 +344,12 @@ def added(parts: Sequence[Backtested]) -> Backtested:
     for part in parts:
         for name in ("people", "customers", "messages", "decisions", "consent_alone"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
-        for name in ("held_back", "per_day", "per_person_week", "busiest_hour"):
+        for name in ("held_back", "per_day", "per_person_week"):
             for key, number in getattr(part, name).items():
                 _add(getattr(total, name), key, number)
+        for name, hours in part.per_hour.items():
+            for key, number in hours.items():
+                _add(total.per_hour.setdefault(name, {}), key, number)
         for name, counts in part.journeys.items():
             mine = total.journeys.setdefault(name, JourneyCount())
             for field in ("people", "runs", "messages", "held_out"):
