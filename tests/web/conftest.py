@@ -51,7 +51,7 @@ def settled(customers: int = 40) -> Lived:
         tx.meta.set("secret", SECRET.hex())
         tx.meta.set("mode", "rehearse")
         tx.meta.set("demo", value=True)
-    app = build(store, Settings(home=Path("nowhere")))
+    app = build(store, Settings(home=Path(__file__).parent))
     shop = simulate(seed=11, customers=customers, start=END - 500 * DAY, end=END)
     app.deploy(starter_files() | {"products.csv": shop.products_csv()}, note="test")
     arrived = [(at, read_event(raw, source="demo")) for at, raw in shop.events()]

@@ -33,8 +33,8 @@ from aftersale.web.words import (
 )
 
 NEWEST = 50
-MOST_LINES = 250
-"""Of a timeline on one page."""
+FIRST_LINES, MOST_LINES = 80, 1_000
+"""Of a timeline: at first, and where all are asked for."""
 QUIET_DAYS = 5
 """Days without anything from which on they are said as a gap."""
 
@@ -140,7 +140,8 @@ def customer(request: Request) -> Response:
         living = known(tx, asked)
         if living != asked:
             return RedirectResponse(f"/customers/{living}", 303)
-        view = customer_of(pages, tx, living)
+        most = MOST_LINES if request.query_params.get("all") else FIRST_LINES
+        view = customer_of(pages, tx, living, most=most)
         return pages.framed(
             request,
             tx,
@@ -192,8 +193,10 @@ def newest_customers(tx: Transaction, world: World, now: Instant) -> list[Custom
     return found
 
 
-def customer_of(pages: Pages, tx: Transaction, number: CustomerId) -> Customer:
-    """What the page shows."""
+def customer_of(
+    pages: Pages, tx: Transaction, number: CustomerId, *, most: int = MOST_LINES
+) -> Customer:
+    """What the page shows; the timeline in at most so many lines."""
     now = pages.app.now(tx)
     told = explain_customer(tx, pages.app.worlds, number, now)
     world = pages.world(tx)
@@ -203,8 +206,8 @@ def customer_of(pages: Pages, tx: Transaction, number: CustomerId) -> Customer:
     return Customer(
         head=_head(tx, number, world, now),
         told=told,
-        timeline=with_gaps(moments[:MOST_LINES], told.zone),
-        more=max(len(moments) - MOST_LINES, 0),
+        timeline=with_gaps(moments[:most], told.zone),
+        more=max(len(moments) - most, 0),
         messages=messages,
         held=_held(tx, number),
     )

@@ -1,7 +1,5 @@
 """Does everything that should move, move?"""
 
-from typing import Any
-
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,8 +9,7 @@ from aftersale.delivery.ports import UNKNOWN, Send
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict
 from aftersale.programme.ports import Transaction
-from aftersale.runtime.sending import mode_of
-from aftersale.web.overview import Need, needs_of
+from aftersale.runtime.doctor import Examined, Finding, examine
 from aftersale.web.pages import Pages, as_json, pages_of
 from aftersale.web.report import Report
 
@@ -21,67 +18,39 @@ class Health(msgspec.Struct, frozen=True):
     """Everything on the page; the same as JSON."""
 
     now: Instant
-    mode: str
     driven: bool
-    needs: list[Need]
-    events: int
-    read: int
-    """Position up to which events were taken."""
-    oldest_unread: Instant | None
-    overdue: int
-    next_alarm: Instant | None
-    customers: int
-    decisions: int
-    outbox: dict[str, int]
+    last_line: str
+    groups: dict[str, list[Finding]]
     unknown: list[Send]
     conflicts: list[Conflict]
-    deployed: int
-    deployed_at: Instant
-    store: dict[str, Any]
-    """As the store describes itself."""
 
 
 def health(request: Request) -> Response:
-    """Facts of the store, as doctor sees them."""
+    """Everything that doctor looks at."""
     pages = pages_of(request)
+    examined = examine(pages.app)
     with pages.app.store.read() as tx:
-        view = health_of(pages, tx)
+        view = health_of(pages, tx, examined)
         return pages.framed(request, tx, "health.html", section="health", view=view)
 
 
 def health_json(request: Request) -> Response:
     """The same for programs."""
     pages = pages_of(request)
+    examined = examine(pages.app)
     with pages.app.store.read() as tx:
-        return as_json(health_of(pages, tx))
+        return as_json(health_of(pages, tx, examined))
 
 
-def health_of(pages: Pages, tx: Transaction) -> Health:
+def health_of(pages: Pages, tx: Transaction, examined: Examined) -> Health:
     """What the page shows."""
-    now = pages.app.now(tx)
-    last = tx.journal.last()
-    by_status: dict[str, int] = {}
-    for (_, _, status), count in tx.outbox.counts().items():
-        by_status[status] = by_status.get(status, 0) + count
-    latest = tx.deployments.latest()
     return Health(
-        now=now,
-        mode=mode_of(tx),
+        now=pages.app.now(tx),
         driven=bool(tx.meta.get("driven")),
-        needs=[need for need in needs_of(pages, tx, now) if need.address == "/health"],
-        events=tx.ledger.last(),
-        read=last.upto if last else 0,
-        oldest_unread=tx.ledger.oldest_after(last.upto if last else 0),
-        overdue=len(tx.states.due(now - 1, 1_000)),
-        next_alarm=tx.states.next_alarm(),
-        customers=tx.states.count(),
-        decisions=tx.decisions.total(),
-        outbox=by_status,
+        last_line=examined.last_line,
+        groups=examined.groups,
         unknown=tx.outbox.in_state(UNKNOWN, limit=50),
         conflicts=tx.ledger.conflicts(limit=20),
-        deployed=latest.version if latest else 0,
-        deployed_at=latest.deployed_at if latest else 0,
-        store=pages.app.store.describe(),
     )
 
 

@@ -166,14 +166,14 @@ def needs_of(pages: Pages, tx: Transaction, now: Instant) -> list[Need]:
     mode = mode_of(tx)
     if mode == REHEARSE:
         what = "Nothing is sent: this installation rehearses"
-        hint = "Read what would go out in the mailbox. To go live: aftersale mode live"
+        hint = "Read what would go out in the mailbox. To go live: aftersale live"
         found.append(Need(urgent=False, what=what, hint=hint, address="/mailbox"))
     if mode == STOPPED:
-        hint = "aftersale mode live   sends again; what became useless meanwhile is dropped"
+        hint = "aftersale live   sends again; what became useless meanwhile is dropped"
         found.append(Need(urgent=True, what="Sending is stopped", hint=hint))
     for journey in sorted(tx.meta.get("tripped") or {}):
         what = f"{journey} was stopped: it sent far more than its backtest"
-        hint = "Look at what it sent, then resume it: aftersale resume"
+        hint = "Look at what it sent; aftersale live   lets it go on"
         found.append(Need(urgent=True, what=what, hint=hint, address=f"/journeys/{journey}"))
     unknown = tx.outbox.in_state(UNKNOWN, limit=1_000)
     if unknown:
