@@ -413,7 +413,7 @@ def test_a_catalogue_is_read_from_a_table():
         ("product,margin\nx,much\n", "products.csv:2"),
         ("name,product\nonly a name\n", "products.csv:2"),
         ("product\nx,more\n", "products.csv:2"),
-        ("product\n" + "x" * 200_000 + "\n", "products.csv:2"),
+        ("product\na\rb\n", "products.csv:2"),
     ],
 )
 def test_a_mistake_in_the_catalogue_is_refused_with_its_line(text, where):
