@@ -46,8 +46,8 @@ from aftersale.kernel.instants import DAY, Instant
 
 KEPT_ORDERS = 30
 KEPT_LINES = 600
-KEPT_MESSAGES = 30
-KEPT_PRODUCTS = 30
+KEPT_MESSAGES = 20
+KEPT_PRODUCTS = 20
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
 KEPT_GAPS = 20
@@ -72,7 +72,8 @@ def fold(profile: Profile, entry: Entry) -> bool:
     at, body = entry.at, entry.body
     if profile.first_seen_at == NEVER or at < profile.first_seen_at:
         profile.first_seen_at = at
-    profile.last_seen_at = max(profile.last_seen_at, at)
+    if at > profile.last_seen_at:
+        profile.last_seen_at = at
     if body.zone:
         profile.zone = _latest(profile.zone, at, body.zone)
     if body.locale:
@@ -330,7 +331,8 @@ def _last_at(table: str) -> Callable[[Profile, Entry], bool]:
         seen: dict[str, Instant] = getattr(profile, table)
         if entry.at > seen.get(key, NEVER):
             seen[key] = entry.at
-            _keep_newest(seen, KEPT_PRODUCTS, lambda at: at)
+            while len(seen) > KEPT_PRODUCTS:
+                del seen[min(zip(seen.values(), seen, strict=True))[1]]
         return True
 
     return handle
@@ -363,7 +365,7 @@ _T = TypeVar("_T")
 
 def _keep_newest(table: dict[str, _T], most: int, at: Callable[[_T], Instant]) -> None:
     while len(table) > most:
-        del table[min(table, key=lambda key: (at(table[key]), key))]
+        del table[min(zip(map(at, table.values()), table, strict=True))[1]]
 
 
 def close_oldest(profile: Profile) -> None:

@@ -63,7 +63,9 @@ def advance(
     if not woken_at and _only_seen(state, entries, world, max(until, now)):
         for entry in entries:
             fold(state.profile, entry)
-        state.advanced_at = max(state.advanced_at, min(entries[-1].received_at, now) if own else now)
+        state.advanced_at = max(
+            state.advanced_at, min(entries[-1].received_at, now) if own else now
+        )
         return Outcome([], [], [], state.alarm_at or None)
     course = Course(customer, state, world)
     relevant = world.programme.relevant
@@ -105,7 +107,10 @@ def _only_seen(state: State, entries: Sequence[Entry], world: World, until: Inst
         return False
     sent_at = state.contacts[-1].at if state.contacts else 0
     relevant = programme.relevant
-    return all(entry.type not in relevant and entry.at >= sent_at for entry in entries)
+    for entry in entries:  # noqa: SIM110 - a generator would cost as much as the work
+        if entry.type in relevant or entry.at < sent_at:
+            return False
+    return True
 
 
 def _first(course: Course, entries: Sequence[Entry], now: Instant) -> Instant:

@@ -105,7 +105,8 @@ def explain(decision: Decision, zone: str = "UTC") -> Explanation:
 
 def sentence(decision: Decision, zone: str = "UTC") -> str:
     """One sentence that says what was decided and why."""
-    about = f" for {decision.run}" if decision.run else ""
+    about = f" for {_thing(decision.run)}" if decision.run else ""
+    step = decision.step.removeprefix("send-")
     why = reason_words(decision.reason)
     values = decision.values
     match decision.kind:
@@ -116,16 +117,16 @@ def sentence(decision: Decision, zone: str = "UTC") -> str:
         case "refuse":
             return f"{decision.journey} did not begin{about}: {why}."
         case "send":
-            return f"Sent {decision.step}{about}: every gate allowed it."
+            return f"Sent {step}{about}: every gate allowed it."
         case "would-send":
-            return f"Not sent {decision.step}{about}: {why}; it would have been sent."
+            return f"Not sent: {step}{about}. Reason: {why}; it would have been sent."
         case "hold" if decision.reason == "called-off" and len(values) > 1:
-            return f"Not sent {decision.step}{about}: {why} on {moment(values[1], zone)}."
+            return f"Not sent: {step}{about}. Reason: {why} on {moment(values[1], zone)}."
         case "hold":
-            return f"Not sent {decision.step}{about}: {why}."
+            return f"Not sent: {step}{about}. Reason: {why}."
         case "defer":
             until = f", next try not before {moment(values[1], zone)}" if len(values) > 1 else ""
-            return f"Held {decision.step} back for now{about}: {why}{until}."
+            return f"Held {step} back for now{about}: {why}{until}."
         case "task":
             owner = f" for {values[1]}" if len(values) > 1 and values[1] else ""
             return f"Made the task {values[0] if values else decision.step}{owner}."
@@ -166,6 +167,11 @@ def gate_lines(decision: Decision, zone: str = "UTC") -> tuple[GateLine, ...]:
             _, reason, saw = row
             lines.append(GateLine(name, "denied", reason_words(reason), saw))
     return tuple(lines)
+
+
+def _thing(run: str) -> str:
+    """What a run is about, as people name it: the order without its shop, the parcel's order."""
+    return run.partition("#")[0].rpartition("/")[2]
 
 
 def _saw(gate: str, saw: Any) -> str:
