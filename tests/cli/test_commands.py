@@ -301,6 +301,14 @@ def test_what_going_live_shows_is_what_the_worker_then_does(home: Path, ask: Ask
     assert (day["messages"], week["messages"]) == (done[0], sum(done))
 
 
+def test_a_store_whose_clock_was_driven_goes_on_with_the_machines(home: Path, ask: Ask) -> None:
+    code, answer = ask("--home", home, "worker", "--once")
+    assert code == 0
+    assert any("the machine's" in warning for warning in answer["warnings"])
+    code, again = ask("--home", home, "worker", "--once")
+    assert (code, again["warnings"]) == (0, [])
+
+
 def test_a_live_worker_ends_cleanly_when_asked_to(tmp_path: Path) -> None:
     assert run(["init", str(tmp_path)]) == 0
     worker = process("worker", "--json", home=tmp_path)

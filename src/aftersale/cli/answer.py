@@ -105,8 +105,13 @@ class Here:
         print(f"{question} ", file=sys.stderr, end="", flush=True)
         return sys.stdin.readline().strip()
 
-    def agree(self, question: str, *, yes: bool, line: str) -> None:
-        """Go on only with a yes; without a terminal and `--yes` the line to run is given."""
+    def agree(
+        self, question: str, *, yes: bool, line: str, shown: "Sequence[str | Table]" = ()
+    ) -> None:
+        """Go on only with a yes; without a terminal and `--yes` the line to run is given.
+
+        `shown` and the warnings so far are what the person needs to see before.
+        """
         if yes:
             return
         if not self.terminal:
@@ -116,6 +121,14 @@ class Here:
                 hint=self.line(line),
                 code=NEEDS_A_PERSON,
             )
+        for part in shown:
+            if isinstance(part, Table):
+                _show_table(part, error=True)
+            else:
+                self.say(part)
+        for warning in self.warnings:
+            self.say(f"warning: {warning}")
+        self.warnings.clear()
         if self.ask(f"{question} [y/N]").lower() not in {"y", "yes"}:
             raise Refusal("nothing was changed", code=NEEDS_A_PERSON)
 
@@ -227,8 +240,8 @@ def show(answer: Answer, *, json: bool) -> None:
         print("next: " + "  ·  ".join(answer.next), file=sys.stderr)
 
 
-def _show_table(table: Table) -> None:
-    if not sys.stdout.isatty():
+def _show_table(table: Table, *, error: bool = False) -> None:
+    if not error and not sys.stdout.isatty():
         print("\t".join(table.headings))
         for row in table.rows:
             print("\t".join(_cell(value).replace("\t", " ") for value in row))
@@ -246,7 +259,7 @@ def _show_table(table: Table) -> None:
         shown.add_column(heading, justify="right" if is_number else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(_cell(value) for value in row))
-    Console(markup=False, highlight=False).print(shown)
+    Console(markup=False, highlight=False, stderr=error).print(shown)
 
 
 def _cell(value: Any) -> str:

@@ -98,14 +98,12 @@ def demo(
     wanted = here.terminal if serve is None else serve
     data = {**kept, "seconds": round(steps.seconds, 1), "home": str(here.settings.home)}
     if not wanted:
-        return Answer(data, _shown(here, data), next=_next(here, data))
+        return Answer(data, _shown(here, data), next=_next(here, data) if here.json else [])
     from aftersale.cli.serving import open_pages
 
     pages = open_pages(here)
-    show(
-        Answer(data, [*_shown(here, data), *pages.tour(data["tour"])], next=_next(here, data)),
-        json=here.json,
-    )
+    answer = Answer(data, _shown(here, data, pages.tour(data["tour"])), warnings=here.warnings)
+    show(answer, json=here.json)
     pages.serve()
     return None
 
@@ -162,12 +160,9 @@ def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
         told.append(
             f"{counted['events']:,} events, thresholds fitted, {counted['days']} days of journeys"
         )
-    with steps.step("Backtest of the starter journeys,") as told:
+    with steps.step("Backtest of the starter journeys:") as told:
         backtested = _backtested(app)
-        told.append(
-            f"{backtested['from'][:10]} to {backtested['to'][:10]}: "
-            f"{backtested['messages']:,} messages"
-        )
+        told.append(f"{backtested['messages']:,} messages in half a year")
     with steps.step("One day of work:") as told:
         day = _last_day(app)
         held = sum(day["held_back"].values())
@@ -295,7 +290,7 @@ def _next(here: Here, data: dict[str, Any]) -> list[str]:
     return [here.line(why), here.line("doctor"), here.line("serve")]
 
 
-def _shown(here: Here, data: dict[str, Any]) -> list[str | Table]:
+def _shown(here: Here, data: dict[str, Any], tour: Sequence[str] = ()) -> list[str | Table]:
     from aftersale.cli.trying import shown_backtest
     from aftersale.turn.words import reason_words
 
@@ -307,6 +302,7 @@ def _shown(here: Here, data: dict[str, Any]) -> list[str | Table]:
         Table(("journey", "sent"), list(day["by_journey"].items())),
         Table(("held back because", "times", "in words"), reasons),
         f"Ready in {data['seconds']:.0f} s. Nothing was sent to real people.",
+        *tour,
         f"  Report  {data['report']}",
         f"  Next    {'  ·  '.join(_next(here, data))}",
     ]

@@ -7,7 +7,6 @@ import typer
 
 from aftersale.cli.answer import DONE, FAILED, Answer, Here, Table, command
 from aftersale.cli.programme import projected_table
-from aftersale.kernel.instants import HOUR
 
 WORDS = {
     "rehearse": "decides and records; the mailbox catches every message",
@@ -66,15 +65,13 @@ def live(
     if dry_run:
         return Answer({**data, "mode": "unchanged"}, [table, "Nothing was changed (dry run)."])
     people = projections[-1].people
-    if here.terminal and not yes:
-        for p in projections:
-            hours = p.within // HOUR
-            here.say(f"{p.messages} messages to {p.people} people within {hours} hours")
-    here.agree(f"{people} people get mail within 7 days. Go live?", yes=yes, line="live --yes")
+    question = f"{people} people get mail within 7 days. Go live?"
+    here.agree(question, yes=yes, line="live --yes", shown=[table])
     with app.store.write() as tx:
         set_mode(tx, app.worlds, "live", app.now(tx))
     undo = here.line("stop")
-    return Answer(data, [table, f"live. Undo: {undo}"], next=[undo])
+    said = f"live. Undo: {undo}"
+    return Answer(data, [table, said] if yes else [said], next=[undo])
 
 
 def _change(here: Here, wanted: str) -> Answer:

@@ -283,17 +283,13 @@ def deploy(here: Here, *, dry_run: DryRun = False, yes: Yes = False) -> Answer:
     if dry_run:
         return Answer(data, [*shown, "Nothing was changed (dry run)."])
     more = any(new.messages > now.messages for now, new in zip(before, after, strict=True))
-    if not yes:
-        if here.terminal:
-            for part in shown:
-                if isinstance(part, str):
-                    here.say(part)
-        question = "This raises the number of messages. Deploy?" if more else "Deploy?"
-        here.agree(question, yes=yes, line="deploy --yes")
+    question = "This raises the number of messages. Deploy?" if more else "Deploy?"
+    here.agree(question, yes=yes, line="deploy --yes", shown=shown)
     deployment = app.deploy(files)
     version = deployment.version if deployment else newest
     data |= {"deployed": True, "version": version}
-    return Answer(data, [*shown, f"Version {version} is in force."])
+    said = f"Version {version} is in force."
+    return Answer(data, [*shown, said] if yes else [said])
 
 
 def _in_force(app: "App", tx: "Transaction") -> "Compiled":

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -11,9 +11,10 @@ import typer
 
 from aftersale.cli.answer import DONE, FAILED, STOPPED, Answer, Here, Table, command
 from aftersale.kernel.errors import Operational, Refusal
-from aftersale.kernel.instants import Instant, format_instant, parse_instant
+from aftersale.kernel.instants import HOUR, Instant, format_instant, parse_instant
 
 if TYPE_CHECKING:
+    from aftersale.runtime.app import App
     from aftersale.runtime.worker import Worked, Worker
 
 TIME_HELP = "An instant (2026-03-01T09:00:00Z); a date alone is its midnight in UTC."
@@ -65,25 +66,19 @@ def worker(
         raise Refusal("--until and --once exclude each other", code=2)
     horizon = parse_instant(until, zone="UTC") if until else None
     app = here.app()
-    with app.store.read() as tx:
-        driven = tx.meta.get("driven")
-        is_demo = tx.meta.get("demo")
-    if driven and horizon is None:
-        if is_demo:
-            raise Refusal(
-                "the clock of the demo is driven",
-                hint=here.line("worker --until 2026-07-07"),
-            )
-        with app.store.write() as tx:
-            tx.meta.set("driven", value=False)
-        here.warn("the clock of this store was driven; from now on it is the machine's")
+    if horizon is None:
+        _take_the_machines_clock(here, app)
     total = Worked()
-    with _stopping() as wanted:
+    first: list[Instant] = []
+    with _stopping() as wanted, _clock_bar(here, horizon) as moved:
 
         def progress(worked: Worked) -> None:
             nonlocal total
             if live is None:
                 total = worked
+            if horizon is not None:
+                first[:] = first or [worked.clock]
+                moved((worked.clock - first[0]) // HOUR, (horizon - first[0]) // HOUR)
             if wanted.is_set():
                 raise _Halt
 
@@ -105,6 +100,27 @@ def worker(
         here.warn("stopped before the end; run the same line again to go on")
     rows = [(word, data[word]) for word in Worked.__struct_fields__]
     return Answer(data, [Table(("what", "number"), rows)], code=STOPPED if halted else DONE)
+
+
+def _take_the_machines_clock(here: Here, app: "App") -> None:
+    """Let a store whose clock was driven go on with the machine's; a demo's stays driven."""
+    with app.store.read() as tx:
+        driven, is_demo = tx.meta.get("driven"), tx.meta.get("demo")
+    if driven and is_demo:
+        raise Refusal(
+            "the clock of the demo is driven", hint=here.line("worker --until 2026-07-07")
+        )
+    if driven:
+        with app.store.write() as tx:
+            tx.meta.set("driven", value=False)
+        here.warn("the clock of this store was driven; from now on it is the machine's")
+
+
+def _clock_bar(
+    here: Here, horizon: Instant | None
+) -> AbstractContextManager[Callable[[int, int], None]]:
+    """A bar of hours where the clock is driven."""
+    return nullcontext(lambda done, total: None) if horizon is None else here.bar("hours")
 
 
 def _live(
