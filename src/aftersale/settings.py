@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8765
     """Port on which `serve` listens; the next free one where it is taken. AFTERSALE_PORT."""
     public_url: str = "http://127.0.0.1:8765"
-    """Where customers reach this installation: links in messages begin with it. AFTERSALE_PUBLIC_URL."""
+    """Where customers reach this installation; links in messages begin so. AFTERSALE_PUBLIC_URL."""
     batch: int = 2_000
     """Events and alarms of one turn. AFTERSALE_BATCH."""
     poll_seconds: float = 1.0

@@ -5,6 +5,7 @@ every kill the invariants hold; at the end the decisions are those of a run that
 AFTERSALE_KILLS sets how many kills (20).
 """
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from recordings import END, LIVE, events, programme, take_arrivals, take_history
 
 from aftersale import bootstrap
 from aftersale.adapters.sources.jsonl import JsonEventSource
@@ -28,10 +28,11 @@ from aftersale.runtime.replay import replay
 from aftersale.runtime.verify import verify
 from aftersale.settings import Settings
 from aftersale.testing.shop import simulate
+from recordings import END, LIVE, events, programme, take_arrivals, take_history
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("AFTERSALE_KILLS", "20"))
+KILLS = int(os.environ.get("AFTERSALE_KILLS", "20"))  # noqa: TID251 - of the test, not of aftersale
 
 
 def _open(home: Path) -> App:
@@ -150,8 +151,6 @@ def test_an_import_killed_again_and_again_is_the_same_import(tmp_path: Path) -> 
     _made(template).store.close()
     shop = simulate(seed=5, customers=150, start=LIVE - 300 * DAY, end=END)
     lines = tmp_path / "events.jsonl"
-    import json
-
     lines.write_text(
         "".join(json.dumps(raw) + "\n" for _, raw in shop.events()) + "{broken\n", "utf-8"
     )

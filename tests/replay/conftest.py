@@ -1,6 +1,11 @@
 """Recorded runs that several tests look at; made once a session."""
 
 import pytest
+
+from aftersale.events.event import Event, Ref
+from aftersale.events.vocabulary import MessageEvent, ProductEvent
+from aftersale.kernel.instants import DAY, HOUR
+from aftersale.runtime.app import App
 from recordings import (
     END,
     LIVE,
@@ -11,11 +16,6 @@ from recordings import (
     take_arrivals,
     take_history,
 )
-
-from aftersale.events.event import Event, Ref
-from aftersale.events.vocabulary import MessageEvent, ProductEvent
-from aftersale.kernel.instants import DAY, HOUR
-from aftersale.runtime.app import App
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """What happens when the clock does not behave?"""
 
 import pytest
-from recordings import END, LIVE, app_in_memory, events, rounds, take_arrivals, take_history
 
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY, HOUR
 from aftersale.runtime.replay import replay
 from aftersale.runtime.verify import verify
+from recordings import END, LIVE, app_in_memory, events, rounds, take_arrivals, take_history
 
 
 def test_a_clock_that_jumps_back_stands_still(files: dict[str, str]) -> None:

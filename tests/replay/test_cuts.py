@@ -1,6 +1,10 @@
 """Does it matter where one turn ends and the next begins?"""
 
 import pytest
+
+from aftersale.kernel.instants import DAY, HOUR
+from aftersale.runtime.app import App
+from aftersale.runtime.digest import digest
 from recordings import (
     END,
     LIVE,
@@ -10,10 +14,6 @@ from recordings import (
     take_arrivals,
     take_history,
 )
-
-from aftersale.kernel.instants import DAY, HOUR
-from aftersale.runtime.app import App
-from aftersale.runtime.digest import digest
 
 
 def _digest(app: App) -> tuple[str, int]:
@@ -45,7 +45,7 @@ def _live(files: dict[str, str], batch: int) -> tuple[str, int]:
 
 @pytest.mark.parametrize("batch", [1, 7, 100])
 def test_a_driven_run_cut_otherwise_decides_the_same(files: dict[str, str], batch: int) -> None:
-    """With a driven clock neither the size of turns nor where the drive halts changes a decision."""
+    """With a driven clock neither the size of turns nor where it halts changes a decision."""
     whole = _driven(files, 2_000, (END,))
     assert whole[1] > 100
     assert _driven(files, batch, (LIVE + 9 * DAY, LIVE + 9 * DAY + 7 * HOUR, END)) == whole

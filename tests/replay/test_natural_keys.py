@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import app_in_memory
 
 from aftersale.adapters.sources.mapping import read_mapping
 from aftersale.adapters.sources.tables import OrderSource
@@ -17,6 +16,7 @@ from aftersale.runtime.app import App, admit_batch
 from aftersale.runtime.importing import run_import
 from aftersale.runtime.intake import take_in
 from aftersale.turn.state import decode
+from recordings import app_in_memory
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "mappings"
 
@@ -57,7 +57,7 @@ def _sent_again(entries: list[Entry], refs: dict[int, str]) -> Iterator[dict[str
 def test_orders_imported_and_sent_again_change_nothing(
     shared_data: Path, files: dict[str, str]
 ) -> None:
-    """A year of a real shop, imported, then told again by webhooks: no total, count or message changes."""
+    """A year of a real shop, imported and told again: no total, count or message changes."""
     app = app_in_memory(files)
     mapping = read_mapping(EXAMPLES / "uci_online_retail.toml", "orders")
     source = OrderSource(shared_data / "uci_online_retail" / "online_retail.parquet", mapping)
@@ -94,7 +94,7 @@ def test_orders_imported_and_sent_again_change_nothing(
 def test_an_event_told_again_under_its_own_id_is_a_duplicate(
     files: dict[str, str], times: int
 ) -> None:
-    """One event id acts once, however often it comes; with other content it is kept as a conflict."""
+    """One event id acts once, however often it comes; other content is kept as a conflict."""
     app = app_in_memory(files)
     raw = {
         "id": "o-1", "source": "shop", "type": "order.completed", "at": "2026-03-01T09:00:00Z",

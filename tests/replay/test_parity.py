@@ -4,13 +4,13 @@ from itertools import groupby
 from operator import attrgetter
 
 import msgspec
-from recordings import END, LIVE
 
 from aftersale.kernel.instants import DAY
 from aftersale.runtime.app import App
 from aftersale.runtime.backtest import Plan, backtest, calibrations_known, play
 from aftersale.runtime.explaining import world_now
 from aftersale.turn.decision import Decision
+from recordings import END, LIVE
 
 
 def _live(app: App) -> dict[int, list[Decision]]:
@@ -43,7 +43,8 @@ def test_live_equals_backtest_for_everybody_whose_inputs_arrived_on_time(driven:
         for customer, group in groupby(entries, key=attrgetter("customer")):
             mine = list(group)
             if any(
-                not e.history and e.received_at != e.at or e.type == "customer.merged" for e in mine
+                (not e.history and e.received_at != e.at) or e.type == "customer.merged"
+                for e in mine
             ):
                 late.append(customer)
                 continue

@@ -64,7 +64,7 @@ def test_an_altered_event_changes_the_decisions_of_its_customer_only(driven: App
 
 
 def test_an_altered_policy_changes_what_it_touches(driven: App) -> None:
-    """Without a holdout every message that would have been sent is sent, and nothing is held out."""
+    """Without a holdout what would have been sent is sent, and nobody else is touched."""
 
     def no_holdout(world: World) -> World:
         programme = world.programme

@@ -32,7 +32,7 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """For the record: mailbox, smtp, …"""
+        """For the record: mailbox, smtp and so on."""
         ...
 
     def send(self, messages: Sequence[Outgoing]) -> list[Result]:

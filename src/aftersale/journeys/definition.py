@@ -210,7 +210,11 @@ def matches(watch: Watch, kind: str, reading: Reading) -> bool:
         return True
     if watch.by:
         run = reading.run
-        mine = run.product in reading.products if watch.by == "product" else run.order == reading.number
+        mine = (
+            run.product in reading.products
+            if watch.by == "product"
+            else run.order == reading.number
+        )
         if not mine or watch.only:
             return mine
     lines = getattr(reading.entry.body, "lines", ()) if watch.lines and reading.entry else ()

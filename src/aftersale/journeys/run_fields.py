@@ -124,7 +124,8 @@ def _expected_margin(reading: Reading) -> float | None:
     product, refill = reading.product, reading.refill
     if product is None or refill is None:
         return None
-    return product.price / 10 ** exponent(product.currency) * product.margin * refill.confidence
+    price: float = product.price / 10 ** exponent(product.currency)
+    return price * product.margin * refill.confidence
 
 
 RUN_FIELDS = Fields(
@@ -159,7 +160,8 @@ RUN_FIELDS = Fields(
             "product.kind",
             "text",
             RUN,
-            "consumable, durable, service or subscription; a product that is bought again and again counts as consumable where nobody said.",
+            "consumable, durable, service or subscription; consumable where nobody said and it is "
+            "bought again and again.",
             _kind,
         ),
         Field(

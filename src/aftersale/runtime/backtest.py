@@ -104,9 +104,11 @@ def calibrations_known(
     """The calibrations and from when each was known, the first before the period."""
     if plan.calibrations == "recorded":
         found = [(0, Calibration())]
-        for entry in tx.ledger.everybodys("calibration.fitted"):
-            if isinstance(entry.body, CalibrationFitted):
-                found.append((entry.at, calibration.decode(bytes(entry.body.tables))))
+        found += [
+            (entry.at, calibration.decode(bytes(entry.body.tables)))
+            for entry in tx.ledger.everybodys("calibration.fitted")
+            if isinstance(entry.body, CalibrationFitted)
+        ]
         return found
     every = world.programme.policy.calibrate_every
     instants = [plan.start]

@@ -166,7 +166,7 @@ def _consider(
         return Considered(
             journey.name,
             "not considered",
-            f"Not considered: the condition `{condition.text}` was not met by the last {last.type}.",
+            f"Not considered: the last {last.type} did not meet the condition `{condition.text}`.",
             terms,
         )
     return Considered(journey.name, "not considered", f"The last {last.type} told nothing new.")

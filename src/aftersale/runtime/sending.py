@@ -21,7 +21,6 @@ from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.rendering import NO_ADDRESS, Renderer
 from aftersale.runtime.worlds import Worlds
 from aftersale.turn.again import judge_again
-from aftersale.turn.programme import World
 from aftersale.turn.state import State, decode
 
 REHEARSE, TEST, LIVE, STOPPED = MODES = ("rehearse", "test", "live", "stopped")

@@ -74,7 +74,7 @@ class Turns:
             if not entries and not cut.woken:
                 return None
             if world_changes:
-                tx.meta.set("sweep", True)
+                tx.meta.set("sweep", value=True)
             return self._take(tx, last, entries, cut, full=full)
 
     def _arrived(

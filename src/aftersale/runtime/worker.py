@@ -58,7 +58,7 @@ class Worker:
         """Move the clock to `until`, taking everything on the way at its own instant."""
         worked = Worked(clock=self._clock_before(until))
         with self._store.write() as tx:
-            tx.meta.set("driven", True)
+            tx.meta.set("driven", value=True)
         self._sending.recover(worked.clock)
         while True:
             self._drain(worked, own=True)
@@ -140,14 +140,14 @@ class Worker:
         return fits[-1].at + policy.calibrate_every
 
     def _know_more(self, now: Instant) -> bool:
-        """When all is read: fit thresholds if it is time, then wake everybody whom that concerns."""
+        """When all is read: fit thresholds if it is time, then wake everybody they concern."""
         with self._store.write() as tx:
             due = self._calibrate_at(tx)
             if (due is None and tx.states.count()) or (due is not None and due <= now):
                 self._calibrate(tx, now)
                 return True
             if tx.meta.get("sweep"):
-                tx.meta.set("sweep", False)
+                tx.meta.set("sweep", value=False)
                 tx.states.wake_all(now)
                 return True
             return False

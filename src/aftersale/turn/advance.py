@@ -155,7 +155,8 @@ def _next_due(course: Course) -> tuple[Instant, int, Any] | None:
     if course.dates_moved:
         arm_dates(course)
     state, paused = course.state, course.programme.paused
-    first, kind, what = course.woken_at, 0, None
+    first, kind = course.woken_at, 0
+    what: Run | str | None = None
     for run in state.runs:
         due = run.due
         if due and (not first or due < first) and run.journey not in paused:

@@ -93,7 +93,7 @@ class States(Protocol):
         ...
 
 
-class StaleState(Exception):  # noqa: N818 - a refusal of the store that the turn handles
+class StaleState(Exception):
     """A state row was moved by somebody else since it was loaded; nothing was written."""
 
 

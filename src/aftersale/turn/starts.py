@@ -75,8 +75,9 @@ def _candidates(
             lines = getattr(body, "lines", ()) or (known.lines if known else ())
             for line in {line.product: line for line in lines}.values():
                 yield run(line.product, line.product), line
-            if not lines and getattr(body, "product", ""):
-                yield run(body.product, body.product), None  # type: ignore[attr-defined]
+            alone = str(getattr(body, "product", ""))
+            if not lines and alone:
+                yield run(alone, alone), None
         case _:
             pass
 

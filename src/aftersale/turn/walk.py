@@ -23,7 +23,7 @@ _MOST_STEPS = 1000
 
 
 def walk(course: Course, run: Run, graph: Graph, at: Instant) -> None:
-    """Carry the run on from its present step, which is entered at `at`, until something holds it."""
+    """Carry the run on from its present step, entered at `at`, until something holds it."""
     for _ in range(_MOST_STEPS):
         if run.step == END:
             end(course, run, "end", "")
@@ -251,7 +251,7 @@ def intent_of(course: Course, run: Run, journey: Journey, step: Send, at: Instan
 
 
 def side_of(course: Course, run: Run, journey: Journey) -> tuple[str, float]:
-    """The side of the journey's holdout the customer is on, drawn at first exposure; and the draw."""
+    """The customer's side of the journey's holdout, drawn at first exposure; and the draw."""
     policy = course.programme.policy
     share = policy.holdout if journey.holdout is None else journey.holdout
     number = draw(policy.seed, "holdout", journey.lineage, course.customer)

@@ -106,46 +106,53 @@ def explain(decision: Decision, zone: str = "UTC") -> Explanation:
 def sentence(decision: Decision, zone: str = "UTC") -> str:
     """One sentence that says what was decided and why."""
     about = f" for {_thing(decision.run)}" if decision.run else ""
-    step = decision.step.removeprefix("send-")
+    if decision.kind in {"send", "would-send", "hold", "defer"}:
+        return _of_message(decision, about, zone)
+    return _of_run(decision, about, zone)
+
+
+def _of_message(decision: Decision, about: str, zone: str) -> str:
+    step, values = decision.step.removeprefix("send-"), decision.values
     why = reason_words(decision.reason)
-    values = decision.values
     match decision.kind:
-        case "start" if decision.reason == "moved":
-            return f"{decision.journey} began anew{about}: bought again."
-        case "start":
-            return f"{decision.journey} began{about}."
-        case "refuse":
-            return f"{decision.journey} did not begin{about}: {why}."
         case "send":
             return f"Sent {step}{about}: every gate allowed it."
         case "would-send":
             return f"Not sent: {step}{about}. Reason: {why}; it would have been sent."
-        case "hold" if decision.reason == "called-off" and len(values) > 1:
-            return f"Not sent: {step}{about}. Reason: {why} on {moment(values[1], zone)}."
-        case "hold":
-            return f"Not sent: {step}{about}. Reason: {why}."
         case "defer":
             until = f", next try not before {moment(values[1], zone)}" if len(values) > 1 else ""
             return f"Held {step} back for now{about}: {why}{until}."
+        case _ if decision.reason == "called-off" and len(values) > 1:
+            return f"Not sent: {step}{about}. Reason: {why} on {moment(values[1], zone)}."
+        case _:
+            return f"Not sent: {step}{about}. Reason: {why}."
+
+
+def _of_run(decision: Decision, about: str, zone: str) -> str:
+    journey, values = decision.journey, decision.values
+    why = reason_words(decision.reason)
+    match decision.kind:
+        case "start":
+            again = " anew, bought again" if decision.reason == "moved" else ""
+            return f"{journey} began{again}{about}."
+        case "refuse":
+            return f"{journey} did not begin{about}: {why}."
         case "task":
             owner = f" for {values[1]}" if len(values) > 1 and values[1] else ""
             return f"Made the task {values[0] if values else decision.step}{owner}."
         case "branch":
-            return f"{decision.journey} took way {values[0] + 1 if values else '?'} at {decision.step}."
+            way = values[0] + 1 if values else "?"
+            return f"{journey} took way {way} at {decision.step}{about}."
         case "wait" if decision.reason == "moved" and len(values) > 1:
-            return (
-                f"{decision.journey}{about} waits until {moment(values[1], zone)} "
-                f"instead of {moment(values[0], zone)}: its date moved."
-            )
+            new, old = moment(values[1], zone), moment(values[0], zone)
+            return f"{journey}{about} waits until {new} instead of {old}: its date moved."
         case "goal":
-            return f"{decision.journey} reached its goal{about}."
-        case "late":
-            return (
-                f"The message of {decision.journey}{about} would not have gone had we known "
-                f"of what happened on {moment(values[1], zone)}."
-            )
+            return f"{journey} reached its goal{about}."
+        case "late" if len(values) > 1:
+            known = moment(values[1], zone)
+            return f"{journey}{about} would not have written, had we known of {known} in time."
         case _:
-            return f"{decision.journey} ended{about}: {why}."
+            return f"{journey} ended{about}: {why}."
 
 
 def gate_lines(decision: Decision, zone: str = "UTC") -> tuple[GateLine, ...]:

@@ -29,7 +29,7 @@ def check(tx: Transaction, worlds: Worlds) -> Iterator[Violation]:
             if decided != last.get(row.customer, 0):
                 yield Violation(
                     NAME,
-                    f"its state counts {decided} decisions, the record has {last.get(row.customer, 0)}",
+                    f"its state counts {decided} decisions, the record {last.get(row.customer, 0)}",
                     f"customer {row.customer}",
                 )
         after = rows[-1].customer
