@@ -112,7 +112,7 @@ def _take_the_machines_clock(here: Here, app: "App") -> None:
         )
     if driven:
         with app.store.write() as tx:
-            tx.meta.set("driven", False)
+            tx.meta.set("driven", value=False)
         here.warn("the clock of this store was driven; from now on it is the machine's")
 
 
