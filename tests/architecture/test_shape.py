@@ -38,9 +38,7 @@ def layers() -> list[str]:
     """Return every layer of the flow contract from the kernel upwards."""
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     (flow,) = (contract for contract in contracts if contract["id"] == "flow")
-    return [
-        name.strip().strip("()") for row in reversed(flow["layers"]) for name in row.split("|")
-    ]
+    return [name.strip().strip("()") for row in reversed(flow["layers"]) for name in row.split("|")]
 
 
 STAGES = layers()[: layers().index("programme")]

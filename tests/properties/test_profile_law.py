@@ -11,7 +11,6 @@ from aftersale.customers.fold import (
     KEPT_GAPS,
     KEPT_MESSAGES,
     KEPT_ORDERS,
-    KEPT_PRODUCTS,
     KEPT_REVIEWS,
     KEPT_TICKETS,
     close_oldest,
@@ -356,8 +355,6 @@ def test_a_summary_takes_the_place_of_what_it_sums_up():
         ),
         ("tickets", "support.ticket_created", KEPT_TICKETS, lambda n: Ticket(ticket=n)),
         ("messages", "message.sent", KEPT_MESSAGES, lambda n: MessageEvent(message=n)),
-        ("viewed", "product.viewed", KEPT_PRODUCTS, lambda n: ProductEvent(product=n)),
-        ("tracked", "tracking.viewed", KEPT_PRODUCTS, lambda n: TrackingViewed(order=n)),
     ],
 )
 def test_the_newest_are_kept(table, kind, most, body):

@@ -266,7 +266,7 @@ def test_every_pair_of_scores_has_a_name():
 def refill(profile: Profile, supply: float = 0.0, guess: float = 0.0) -> Refill | None:
     catalogue = Catalogue({"x": Product("x", supply_days=supply)} if supply else {})
     calibration = Calibration(supply={"x": guess} if guess else {})
-    return run_out(profile, "x", by_product(profile).get("x", ()), catalogue, calibration)
+    return run_out(profile, "x", by_product(profile, {"x"})["x"], catalogue, calibration)
 
 
 @pytest.mark.parametrize(("supply", "day"), [(60, 50), (30, 25), (90, 80), (6, 5)])

@@ -40,6 +40,13 @@ class Catalogue(msgspec.Struct, frozen=True):
     """Every product by its id. What the merchant's file says wins over what sources told."""
 
     products: dict[str, Product] = {}
+    roots: dict[str, str] = {}
+    """Product → top category; worked out from the products."""
+
+    def __post_init__(self) -> None:
+        """Work out the top categories once."""
+        roots = {name: root(p.category) for name, p in self.products.items() if p.category}
+        msgspec.structs.force_setattr(self, "roots", roots)
 
     def get(self, product: str) -> Product:
         """The product; one that nobody described has only its id."""

@@ -34,20 +34,17 @@ from aftersale.events.vocabulary import (
     OrderCompleted,
     OrderDelivered,
     OrderShipped,
-    ProductEvent,
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
     SurveyAnswered,
     Ticket,
-    TrackingViewed,
 )
 from aftersale.kernel.instants import DAY, Instant
 
 KEPT_ORDERS = 30
 KEPT_LINES = 600
 KEPT_MESSAGES = 20
-KEPT_PRODUCTS = 20
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
 KEPT_GAPS = 20
@@ -72,8 +69,7 @@ def fold(profile: Profile, entry: Entry) -> bool:
     at, body = entry.at, entry.body
     if profile.first_seen_at == NEVER or at < profile.first_seen_at:
         profile.first_seen_at = at
-    if at > profile.last_seen_at:
-        profile.last_seen_at = at
+    profile.last_seen_at = max(profile.last_seen_at, at)
     if body.zone:
         profile.zone = _latest(profile.zone, at, body.zone)
     if body.locale:
@@ -324,18 +320,19 @@ def _unsubscribed(profile: Profile, entry: Entry) -> bool:
     return consent(profile, f"{body.channel}/{purpose}", word)
 
 
-def _last_at(table: str) -> Callable[[Profile, Entry], bool]:
-    def handle(profile: Profile, entry: Entry) -> bool:
-        body: ProductEvent | TrackingViewed = entry.body  # type: ignore[assignment]
-        key = body.product if isinstance(body, ProductEvent) else order_key(entry.shop, body.order)
-        seen: dict[str, Instant] = getattr(profile, table)
-        if entry.at > seen.get(key, NEVER):
-            seen[key] = entry.at
-            while len(seen) > KEPT_PRODUCTS:
-                del seen[min(zip(seen.values(), seen, strict=True))[1]]
-        return True
+def _looked(profile: Profile, entry: Entry) -> bool:
+    profile.looked_at = max(profile.looked_at, entry.at)
+    return True
 
-    return handle
+
+def _filled_basket(profile: Profile, entry: Entry) -> bool:
+    profile.basket_at = max(profile.basket_at, entry.at)
+    return True
+
+
+def _tracked(profile: Profile, entry: Entry) -> bool:
+    profile.tracked_at = max(profile.tracked_at, entry.at)
+    return True
 
 
 def _answered(profile: Profile, entry: Entry) -> bool:
@@ -435,9 +432,9 @@ _FOLDS: dict[str, Callable[[Profile, Entry], bool]] = {
     "message.bounced": _bounced,
     "message.complained": _complained,
     "message.unsubscribed": _unsubscribed,
-    "product.viewed": _last_at("viewed"),
-    "product.added_to_cart": _last_at("carted"),
-    "tracking.viewed": _last_at("tracked"),
+    "product.viewed": _looked,
+    "product.added_to_cart": _filled_basket,
+    "tracking.viewed": _tracked,
     "survey.answered": _answered,
     "history.summarised": _summarised,
 }
@@ -477,11 +474,8 @@ def _unite_sightings(survivor: Profile, absorbed: Profile) -> None:
         mine.channel = max(mine.channel, reaction.channel)
         for name in ("sent_at", "delivered_at", "opened_at", "clicked_at", "bounced_at"):
             _unite_earliest(mine, reaction, name)
-    for name in ("viewed", "carted", "tracked"):
-        seen: dict[str, Instant] = getattr(survivor, name)
-        theirs: dict[str, Instant] = getattr(absorbed, name)
-        for key, at in theirs.items():
-            seen[key] = max(seen.get(key, NEVER), at)
+    for name in ("looked_at", "basket_at", "tracked_at"):
+        setattr(survivor, name, max(getattr(survivor, name), getattr(absorbed, name)))
     for name in ("zone", "locale", "country"):
         told: Told | None = getattr(absorbed, name)
         if told is not None:
@@ -525,8 +519,6 @@ def _keep_bounds(profile: Profile) -> None:
     _keep_newest(profile.reviews, KEPT_REVIEWS, lambda review: review.at)
     _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
     _keep_newest(profile.messages, KEPT_MESSAGES, reacted_at)
-    for seen in (profile.viewed, profile.carted, profile.tracked):
-        _keep_newest(seen, KEPT_PRODUCTS, lambda at: at)
     while len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
         close_oldest(profile)
 

@@ -150,8 +150,9 @@ class Profile(msgspec.Struct, array_like=True):
     blocked: dict[str, Told] = {}
     """Channel → when and why its address may not be used (hard-bounce, complaint)."""
     messages: dict[str, Reaction] = {}
-    viewed: dict[str, Instant] = {}
-    carted: dict[str, Instant] = {}
-    tracked: dict[str, Instant] = {}
+    looked_at: Instant = NEVER
+    """Latest look at a product; which ones, and how often, is read from the history."""
+    basket_at: Instant = NEVER
+    tracked_at: Instant = NEVER
     answers: dict[str, Answer] = {}
     closed: Closed | None = None

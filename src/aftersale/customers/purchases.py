@@ -6,12 +6,17 @@ earlier purchase of the same product that still has as many left.
 """
 
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from aftersale.customers.profile import NEVER, Order, Profile
 from aftersale.events.vocabulary import Line
 from aftersale.kernel.instants import DAY, Instant
+
+
+Time = tuple[Instant, str, int]
+"""One purchase of a product: (instant, order, quantity that stayed)."""
 
 
 class Purchase(msgspec.Struct, frozen=True, gc=False):
@@ -59,22 +64,28 @@ def purchases(profile: Profile) -> Purchases:
     return _summed(profile, kept)
 
 
-def by_product(profile: Profile) -> dict[str, list[tuple[Instant, str, int]]]:
-    """Product → (instant, order, quantity that stayed) of its purchases, the oldest first."""
+def by_product(profile: Profile, wanted: AbstractSet[str]) -> dict[str, list[Time]]:
+    """Each wanted product → its purchases, the oldest first."""
     gone = _gone(profile) if profile.returns else {}
-    found: dict[str, list[tuple[Instant, str, int]]] = {}
+    found: dict[str, list[Time]] = {product: [] for product in wanted}
     for key, order in profile.orders.items():
         if order.at == NEVER or order.cancelled_at != NEVER:
+            continue
+        for line in order.lines:
+            if line.product in wanted:
+                break
+        else:
             continue
         lines = order.lines
         if key in gone or order.cancelled:
             lines = _left(order, gone.get(key, {}))
         for line in lines:
-            times = found.setdefault(line.product, [])
-            if times and times[-1][1] == key:
-                times[-1] = (order.at, key, times[-1][2] + line.quantity)
-            else:
-                times.append((order.at, key, line.quantity))
+            if line.product in wanted:
+                times = found[line.product]
+                if times and times[-1][1] == key:
+                    times[-1] = (order.at, key, times[-1][2] + line.quantity)
+                else:
+                    times.append((order.at, key, line.quantity))
     for times in found.values():
         if len(times) > 1:
             times.sort()

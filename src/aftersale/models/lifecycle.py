@@ -9,7 +9,7 @@ rhythm of the next larger group: category, tier, shop, then a default.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from aftersale.catalogue.product import Catalogue, root
+from aftersale.catalogue.product import Catalogue
 from aftersale.customers.purchases import Purchases
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.models.calibration import Rhythm
@@ -34,12 +34,11 @@ def tier(bought: Purchases) -> str:
 def primary_category(bought: Purchases, catalogue: Catalogue) -> str:
     """The top category in which most was spent, empty where none is known."""
     spent: dict[str, int] = {}
-    products = catalogue.products
+    roots = catalogue.roots
     for purchase in bought.kept:
         for line in purchase.lines:
-            product = products.get(line.product)
-            if product is not None and product.category:
-                name = root(product.category)
+            name = roots.get(line.product)
+            if name:
                 spent[name] = spent.get(name, 0) + line.amount
     return max(spent, key=lambda name: (spent[name], name), default="")
 

@@ -235,6 +235,12 @@ CUSTOMER_FIELDS = Fields(
         _field("survey.nps", "number", "Latest answer to NPS, 0 to 10.", _score("nps")),
         _field("survey.csat", "number", "Latest answer to CSAT, 1 to 5.", _score("csat")),
         _field(
+            "looks.last_at",
+            "instant",
+            "When a product was last looked at.",
+            lambda r: _some(r.profile.looked_at),
+        ),
+        _field(
             "messages.last_reaction_at",
             "instant",
             "When a message was last opened or clicked.",

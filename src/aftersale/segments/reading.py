@@ -65,7 +65,7 @@ class Reading:
         self._bought: Purchases | None = None
         self._segment: tuple[str, str] | None = None
         self._refills: dict[str, Refill | None] | None = None
-        self._times: dict[str, list[tuple[Instant, str, int]]] | None = None
+        self._times: dict[str, list[tuple[Instant, str, int]]] = {}
 
     def look_at(self, entry: Entry | None) -> None:
         """Take an event into view, or none."""
@@ -91,7 +91,8 @@ class Reading:
 
     def changed(self) -> None:
         """Forget what was worked out: the profile has taken in an event."""
-        self._bought = self._segment = self._refills = self._times = None
+        self._bought = self._segment = self._refills = None
+        self._times = {}
 
     def parcels_changed(self) -> None:
         """Forget what hangs on when parcels arrived; what was bought is as it was."""
@@ -148,9 +149,9 @@ class Reading:
         if self._refills is None:
             self._refills = {}
         if product not in self._refills:
-            if self._times is None:
-                self._times = by_product(self.profile)
-            times = self._times.get(product, ())
+            if product not in self._times:
+                self._times.update(by_product(self.profile, {product, *self.products}))
+            times = self._times[product]
             self._refills[product] = run_out(
                 self.profile, product, times, self.catalogue, self.calibration
             )

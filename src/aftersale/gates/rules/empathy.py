@@ -37,5 +37,5 @@ def _troubles(profile: Profile, policy: Policy) -> Iterator[tuple[Instant, str]]
             yield review.at, "bad-experience"
     for order in profile.orders.values():
         for parcel in order.parcels.values():
-            if parcel.promised_at and not parcel.delivered_at and order.cancelled_at == NEVER:
+            if not parcel.delivered_at and parcel.promised_at and order.cancelled_at == NEVER:
                 yield parcel.promised_at, "late-parcel"
