@@ -2,7 +2,8 @@
 
 A complete turn: the events of a batch are admitted (identity, ledger with payload, personal data)
 in one transaction, then turns run until nothing is left to do: states, decisions, outbox and
-journal in one transaction each. The clock is live: everything is taken at the instant at which
+journal in one transaction each. Every customer is known before, with an address and mostly a
+consent, and already has a state. The clock is live: everything is taken at the instant at which
 its batch arrived, and alarms that are due ring in turns of their own.
 """
 
@@ -16,22 +17,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.bootstrap import build
-from aftersale.events.event import Event
-from aftersale.kernel.instants import SECOND
+from aftersale.events.event import Event, Ref
+from aftersale.events.vocabulary import Body, ConsentEvent, CustomerUpdated
+from aftersale.kernel.draw import draw
+from aftersale.kernel.instants import DAY, SECOND
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
 from aftersale.settings import Settings
 from aftersale.turn.state import decode
 from benchmarks.decide import files
-from benchmarks.events import read_file
+from benchmarks.events import COUNTRIES, START, event_of, read_file
 from benchmarks.figures import Clock, mebibytes, peak_memory, spread, tidy, told
 from benchmarks.textbook import Textbook
 
 BATCH, BACKFILL = 2_000, 10_000
-EVENTS_OF_ONE = 1.75
-"""Events for each person of the crowd: seven in ten turn up, so 2.5 for each customer known."""
+EVENTS_OF_ONE = 2.5
+"""Events for each customer. All customers are known before the first of them."""
+CONSENTED = 0.6
 DURABILITY = "SQLite WAL, synchronous FULL"
 _TABLES = {
     "ledger": ("events", "seen", "words"),
@@ -94,21 +100,45 @@ def new_app(home: Path, batch: int) -> App:
     return app
 
 
-def run(path: Path, home: Path, events: int, batch: int) -> tuple[Half, Half, dict[str, Any]]:
+def newcomers(customers: int) -> Iterator[list[Event]]:
+    """What makes every customer known, in batches."""
+    batch = []
+    for who in range(1, customers + 1):
+        country, zone = COUNTRIES[who % 3]
+        body: Body = CustomerUpdated(country=country, zone=zone)
+        kind = "customer.updated"
+        if draw("consent", who) < CONSENTED:
+            kind, body = "consent.given", ConsentEvent(country=country, zone=zone)
+        event = event_of(-who, START - DAY, who, kind, body)
+        email = f"customer{who}@mail.example"
+        refs = (*event.refs, Ref("email", email))
+        batch.append(msgspec.structs.replace(event, refs=refs, personal={"email": email}))
+        if len(batch) == BACKFILL:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def run(
+    path: Path, home: Path, customers: int, events: int, batch: int
+) -> tuple[Half, Half, dict[str, Any]]:
     """Carry the events of a file; both halves, and what the store looks like then."""
     app = new_app(home, batch)
-    first, second = Half(), Half()
+    before, first, second = Half(), Half(), Half()
+    for some in newcomers(customers):
+        carry(app, some, before)
     for some in read_file(path, batch):
         carry(app, some, first if first.events < events // 2 else second)
     memory = peak_memory()
     app.store.close()
-    total = first.new + second.new
+    total = before.new + first.new + second.new
     decisions = first.decisions + second.decisions
     found = _on_disk(home / "aftersale.db")
     kept = found["bytes"]
     facts = {
         "events": first.events + second.events,
-        "new_events": total,
+        "new_events": first.new + second.new,
         "decisions": decisions,
         "sends": first.sends + second.sends,
         "turns": first.turned + second.turned,
@@ -133,10 +163,10 @@ def live(name: str, events: int, folder: Path, *, batch: int, target: float) -> 
     """The rate over the second half of the events; for small batches beside the textbook's way."""
     customers = round(events / EVENTS_OF_ONE)
     path = events_file(folder, events, customers)
-    _, second, facts = run(path, folder / name, events, batch)
+    _, second, facts = run(path, folder / name, customers, events, batch)
     baseline, compared = None, {}
     if batch == BATCH:
-        found = textbook(path, folder / "textbook.db", events)
+        found = textbook(path, folder / "textbook.db", customers, events)
         baseline = found["events_per_second"]
         compared = {"textbook": {key: tidy(value) for key, value in found.items()}}
     told(
@@ -145,7 +175,6 @@ def live(name: str, events: int, folder: Path, *, batch: int, target: float) -> 
         "events/s",
         baseline=baseline,
         target=target,
-        people=customers,
         **facts,
         **compared,
     )
@@ -157,9 +186,12 @@ live_sqlite_backfill: Callable[[int, Path], None] = partial(
 )
 
 
-def textbook(path: Path, database: Path, events: int) -> dict[str, Any]:
+def textbook(path: Path, database: Path, customers: int, events: int) -> dict[str, Any]:
     """The textbook's way on the same events: the first half in bulk, then some one by one."""
     shop = Textbook(database)
+    for batch in newcomers(customers):
+        for event in batch:
+            shop.in_bulk(event)
     clock = Clock()
     measured = max(events * 3 // 100, 1)
     seen = done = jobs = 0
@@ -222,7 +254,7 @@ def memory_sqlite(events: int, folder: Path, *, most: float = 1.2) -> None:
     for count in (events, 5 * events):
         path = events_file(folder, count, customers)
         command = [sys.executable, "-m", "benchmarks.live", str(path)]
-        command += [str(folder / f"memory-{count}"), str(count)]
+        command += [str(folder / f"memory-{count}"), str(customers), str(count)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         peaks.append(json.loads(done.stdout))
     few, many = peaks
@@ -231,16 +263,16 @@ def memory_sqlite(events: int, folder: Path, *, most: float = 1.2) -> None:
         many["peak_mib"] / few["peak_mib"],
         "times the memory for five times the events",
         target=most,
-        people=customers,
+        customers=customers,
         few=few,
         many=many,
         durability=DURABILITY,
     )
 
 
-def main(path: str, home: str, events: str) -> None:
+def main(path: str, home: str, customers: str, events: str) -> None:
     """Carry a file and print what was needed."""
-    _, second, facts = run(Path(path), Path(home), int(events), BATCH)
+    _, second, facts = run(Path(path), Path(home), int(customers), int(events), BATCH)
     chosen = ("events", "peak_mib", "bytes_per_event", "bytes")
     rate = tidy(second.events / second.seconds)
     print(json.dumps({**{key: tidy(facts[key]) for key in chosen}, "events_per_second": rate}))
