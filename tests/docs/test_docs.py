@@ -26,7 +26,8 @@ from aftersale.programme.marked import read_marked
 from aftersale.programme.policies import read_policies
 from aftersale.settings import Settings, variable
 from aftersale.turn.decision import KINDS, Decision
-from aftersale.turn.state import HARD_LIMIT, KEPT_CONTACTS, SOFT_LIMIT
+from aftersale.turn.programme import KEPT_CONTACTS
+from aftersale.turn.state import HARD_LIMIT, SOFT_LIMIT
 from aftersale.turn.words import GATE_WORDS, RUN_REASONS, sentence
 
 ROOT = Path(__file__).parents[2]

@@ -234,7 +234,7 @@ def test_what_stayed_is_the_same_by_order_and_by_product(history):
         for line in bought.lines:
             times = wanted.setdefault(line.product, {})
             times[bought.at, bought.key] = times.get((bought.at, bought.key), 0) + line.quantity
-    assert by_product(profile) == {
+    assert by_product(profile, wanted.keys()) == {
         product: [(at, key, quantity) for (at, key), quantity in times.items()]
         for product, times in wanted.items()
     }

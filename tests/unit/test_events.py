@@ -322,7 +322,7 @@ for _ in range(MOST_DEPTH + 1):
             {"data": {"order": "A-1", "lines": [{"product": "x", "quantity": 10**9}]}},
             "data.lines[0][1]",
         ),
-        ({"data": {"order": "A-1", "zone": 5, "currency": 5}}, "data.currency"),
+        ({"data": {"order": "A-1", "zone": 5, "currency": ["EUR"]}}, "data.currency"),
     ],
 )
 def test_a_refusal_names_the_field(parts, where):
@@ -420,3 +420,32 @@ def check(raw: dict[str, object]) -> None:
     assert admitted.entries
     for _, _, _, data in admitted.personal:
         msgspec.msgpack.decode(data)
+
+
+@pytest.mark.parametrize("spelling", ["Email", " EMAIL ", "e-mail", "mail"])
+def test_a_refusal_that_is_spelled_otherwise_takes_the_permission_back(spelling: str) -> None:
+    """Consent is given and withdrawn for one channel, however its name is written."""
+    raw = {
+        "id": "w",
+        "type": "consent.withdrawn",
+        "at": "2026-03-01T09:00:00Z",
+        "customer": {"id": "c1"},
+        "data": {"channel": spelling, "purpose": "Marketing"},
+    }
+    body = read_event(raw, source="shop").body
+    assert (body.channel, body.purpose) == ("email", "marketing")
+
+
+def test_numbers_and_nulls_are_taken_as_shops_send_them() -> None:
+    """An order number that is a number is a text inside, and a null is as if it were absent."""
+    raw = {
+        "id": 7,
+        "type": "order.completed",
+        "at": "2026-03-01T09:00:00Z",
+        "customer": {"id": 12},
+        "data": {"order": 1001, "currency": "EUR", "total": 5, "channel": None},
+    }
+    event = read_event(raw, source="shop")
+    assert event.body.order == "1001"
+    assert event.body.channel == ""
+    assert ("order", "/1001") in {(ref.kind, ref.value) for ref in event.refs}

@@ -314,10 +314,13 @@ def _block(profile: Profile, channel: str, at: Instant, why: str) -> bool:
 
 
 def _unsubscribed(profile: Profile, entry: Entry) -> bool:
+    """No marketing any more, whatever the sender calls what was unsubscribed from."""
     body: MessageEvent = entry.body  # type: ignore[assignment]
-    purpose = body.kind or "marketing"
-    word = Consent(entry.at, given=False, basis="unsubscribed")
-    return consent(profile, f"{body.channel}/{purpose}", word)
+    news = False
+    for purpose in {"marketing", body.kind or "marketing"}:
+        word = Consent(entry.at, given=False, basis="unsubscribed")
+        news |= consent(profile, f"{body.channel}/{purpose}", word)
+    return news
 
 
 def _looked(profile: Profile, entry: Entry) -> bool:

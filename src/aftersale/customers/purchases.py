@@ -14,7 +14,6 @@ from aftersale.customers.profile import NEVER, Order, Profile
 from aftersale.events.vocabulary import Line
 from aftersale.kernel.instants import DAY, Instant
 
-
 Time = tuple[Instant, str, int]
 """One purchase of a product: (instant, order, quantity that stayed)."""
 

@@ -16,6 +16,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     customer: CustomerId
     message: Message
     at: Instant
+    channel: str = "email"
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):

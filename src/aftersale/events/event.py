@@ -1,7 +1,8 @@
 """What does one event look like inside, and how does it get there from the sender's words?"""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -80,6 +81,7 @@ _PARTS = {
 _MISSING = "Object missing required field"
 _pack = msgspec.msgpack.Encoder().encode
 
+_SPELLINGS = {"e-mail": "email", "mail": "email", "text": "sms"}
 _ADDRESSES = {"email", "phone"}
 _TELLS_ADDRESS = frozenset({"order.completed", "customer.updated", "consent.given"})
 """Types that tell where the customer is to be reached from now on."""
@@ -112,9 +114,9 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
         if not isinstance(part, Mapping):
             raise Refusal(f"{where} must be an object", where=where)
     shop = _word(raw.get("shop"), "shop")
-    facts = dict(data)
+    facts = {name: value for name, value in data.items() if value is not None}
     if channel:
-        facts.setdefault("channel", channel)
+        facts["channel"] = channel
     body_type = BODIES.get(kind, Other)
     known = set(body_type.__struct_fields__)
     facts.update({k: _word(person[k], f"customer.{k}") for k in _SHORT_CUSTOMER if person.get(k)})
@@ -237,6 +239,14 @@ def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
     if facts.get("promised_at") is not None:
         zone = str(facts.get("zone") or "UTC")
         facts["promised_at"] = _instant(facts["promised_at"], zone, "data.promised_at")
+    for name in ("channel", "purpose"):
+        if isinstance(facts.get(name), str):
+            # A refusal that is spelled otherwise must not pass by the permission it takes back.
+            word = facts[name].strip().lower()
+            facts[name] = _SPELLINGS.get(word, word)
+    for name in _texts(body_type):
+        if isinstance(facts.get(name), int) and not isinstance(facts[name], bool):
+            facts[name] = str(facts[name])
     currency = str(facts.get("currency") or "")
     for money in ("total", "amount", "discount", "shipping"):
         if money in facts:
@@ -253,6 +263,12 @@ def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
         if text.startswith(_MISSING):
             where = text.removeprefix(_MISSING).strip(" `")
         raise Refusal(f"{kind}: {text}", where=f"data.{where}" if where else "data") from None
+
+
+@lru_cache(maxsize=64)
+def _texts(body_type: type[Body]) -> tuple[str, ...]:
+    """Fields that are texts: shops often send numbers there, for instance of orders."""
+    return tuple(name for name, hint in get_type_hints(body_type).items() if hint is str)
 
 
 def _minor(amount: Any, currency: str, where: str) -> Any:

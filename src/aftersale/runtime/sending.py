@@ -59,6 +59,8 @@ class Sending:
         self._renderer_of = renderer_of
         self._mailbox = mailbox
         self._channels = channels
+        self._waiting: dict[str, Instant] = {}
+        """Keys that were put off at the claim, and until when; only to pass them by meanwhile."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ class Sending:
     def _claim(
         self, tx: Transaction, mode: str, now: Instant, *, own: bool, limit: int
     ) -> tuple[list[tuple[Send, Outgoing]], int, int]:
-        queued = tx.outbox.queued(now, limit) if limit > 0 else []
+        queued = self._queued(tx, now, limit) if limit > 0 else []
         if not queued:
             return [], 0, 0
         last = tx.journal.last()
@@ -132,12 +134,13 @@ class Sending:
             moved = row is None or row.version != send.state_version
             verdict = judge_again(intent_of(send), state, world, at, moved=moved and not own)
             if isinstance(verdict, Defer):
+                self._waiting[send.key] = verdict.until
                 continue
             reason = verdict.reason if isinstance(verdict, Deny) else ""
             person = {
                 **_addresses(tx, send.customer),
                 **people.get(send.customer, {}),
-                **tx.personal.of_event(int(send.values.get("cause") or 0)),
+                **_told_by(tx, int(send.values.get("cause") or 0)),
             }
             reason = reason or self._address_reason(send, person, mode, listed)
             reason = reason or breaker_reason(tx, send, world.programme.policy, mode, at)
@@ -152,8 +155,14 @@ class Sending:
                 failed += 1
                 continue
             tx.outbox.move(send.key, CLAIMED, at)
-            outgoing.append((send, Outgoing(send.customer, message, at)))
+            outgoing.append((send, Outgoing(send.customer, message, at, send.channel)))
         return outgoing, dropped, failed
+
+    def _queued(self, tx: Transaction, now: Instant, limit: int) -> list[Send]:
+        """The oldest queued sends, those passed by that wait for a later instant."""
+        self._waiting = {key: until for key, until in self._waiting.items() if until > now}
+        found = tx.outbox.queued(now, limit + len(self._waiting))
+        return [send for send in found if send.key not in self._waiting][:limit]
 
     def _address_reason(
         self, send: Send, person: Mapping[str, object], mode: str, listed: Sequence[str]
@@ -192,6 +201,15 @@ def _addresses(tx: Transaction, customer: CustomerId) -> dict[str, object]:
         for ref in reversed(tx.identities.refs_of(customer))
         if ref.kind in {"email", "phone"}
     }
+
+
+def _told_by(tx: Transaction, position: int) -> dict[str, object]:
+    """What the event behind a message told: its personal part, and who carries the parcel."""
+    if not position:
+        return {}
+    entries = tx.ledger.read(position - 1, 1, upto=position)
+    carrier = getattr(entries[0].body, "carrier", "") if entries else ""
+    return {"carrier": carrier, **tx.personal.of_event(position)}
 
 
 def mode_of(tx: Transaction) -> str:

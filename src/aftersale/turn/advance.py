@@ -368,7 +368,7 @@ def _late(course: Course, entry: Entry) -> None:
     elif kind == "message.unsubscribed" and isinstance(body, MessageEvent):
         withdrawn = f"{body.channel}/{body.kind or 'marketing'}"
     for contact in course.state.contacts:
-        if contact.at <= entry.at:
+        if contact.at - entry.at < course.programme.policy.late_after:
             continue
         if withdrawn:
             against = withdrawn == f"{contact.channel}/{contact.purpose}"

@@ -28,7 +28,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     run: str = ""
     step: str = ""
     reason: str = ""
-    """A code of the closed lists in `gates/verdict.py` and `turn/reasons.py`."""
+    """A code of the closed lists in `gates/verdict.py` and `turn/words.py`."""
     values: tuple[Any, ...] = ()
     """What it saw; the meaning follows from the kind (docs/reference/decisions.md)."""
     cause: Position = 0
@@ -44,7 +44,7 @@ KINDS = {
     "would-send": "a message would have been sent; the customer is in the holdout",
     "task": "a task for a person was made",
     "branch": "a way through a branch was chosen",
-    "wait": "a wait ended or its date moved",
+    "wait": "the date of a wait moved, or the run moved to a new version",
     "goal": "a run reached its goal",
     "exit": "a run ended before its last step",
     "late": "a send would not have happened had we known in time",

@@ -8,8 +8,10 @@ import msgspec
 from aftersale.catalogue.product import Catalogue
 from aftersale.gates.policy import Policy
 from aftersale.journeys.definition import Journey, Send, Wait
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import DAY, Duration, Instant
 from aftersale.models.calibration import Calibration
+
+KEPT_CONTACTS: Duration = 30 * DAY
 
 CHANGES_ORDERS = frozenset(
     {
@@ -98,6 +100,8 @@ class Programme:
             for kind in journey.start.on.types if journey.start.on else ():
                 starts[kind].append(journey)
         self.starts = {kind: tuple(found) for kind, found in starts.items()}
+        self.remembers = max(KEPT_CONTACTS, *(cap.per for cap in policy.caps), 0)
+        """How far back contacts are kept: as far as the longest cap looks."""
         self.paused = frozenset(name for name, j in self.journeys.items() if j.paused)
         self.dates = tuple(j for j in self.journeys.values() if j.start.at)
         self.moves_always = any(

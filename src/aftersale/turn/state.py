@@ -11,7 +11,7 @@ from aftersale.customers.profile import Profile
 from aftersale.gates.standing import Contact
 from aftersale.journeys.run import Run
 from aftersale.kernel.errors import Refusal
-from aftersale.kernel.instants import DAY, Duration, Instant
+from aftersale.kernel.instants import Instant
 
 LAYOUT = 1
 """Raised when a field is appended."""
@@ -22,8 +22,6 @@ SOFT_LIMIT, HARD_LIMIT = 8_000, 64_000
 NOTHING: Instant = 0
 
 KEPT_BEGUN = 200
-
-KEPT_CONTACTS: Duration = 30 * DAY
 
 
 class Armed(msgspec.Struct, array_like=True, gc=False):

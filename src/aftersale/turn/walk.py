@@ -17,7 +17,7 @@ from aftersale.kernel.zones import next_at
 from aftersale.turn import slots
 from aftersale.turn.course import Course
 from aftersale.turn.programme import Graph
-from aftersale.turn.state import KEPT_CONTACTS, Arm
+from aftersale.turn.state import Arm
 
 _MOST_STEPS = 1000
 
@@ -267,25 +267,24 @@ def side_of(course: Course, run: Run, journey: Journey) -> tuple[str, float]:
 def send(course: Course, run: Run, intent: Intent, trace: tuple[object, ...]) -> bool:
     """Let the message go, or record that it would have gone where the customer is held out."""
     graph = course.programme.graph(run.journey, run.version)
-    number = 1.0
+    number: float | None = None
     if graph is not None and intent.purpose in course.programme.policy.consent_purposes:
-        side, number = side_of(course, run, graph.journey)
+        side, drawn = side_of(course, run, graph.journey)
+        number = round(drawn, 6)
         if side == "holdout":
             course.decide(
                 "would-send",
                 run,
                 step=intent.step,
                 reason="holdout",
-                values=(trace, round(number, 6), intent.value),
+                values=(trace, number, intent.value),
             )
             return False
-    seq = course.decide(
-        "send", run, step=intent.step, values=(trace, round(number, 6), intent.value)
-    )
+    seq = course.decide("send", run, step=intent.step, values=(trace, number, intent.value))
     step = run.step
     course.intents.append((seq, intent, {"parcel": run.parcel} if run.parcel else {}))
     contacts = course.state.contacts
-    oldest = course.now - KEPT_CONTACTS
+    oldest = course.now - course.programme.remembers
     if contacts and contacts[0].at < oldest:
         contacts[:] = [contact for contact in contacts if contact.at >= oldest]
     contacts.append(

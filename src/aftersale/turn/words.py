@@ -152,7 +152,8 @@ def _of_run(decision: Decision, about: str, zone: str) -> str:
             known = moment(values[1], zone)
             return f"{journey}{about} would not have written, had we known of {known} in time."
         case _:
-            return f"{journey} ended{about}: {why}."
+            ended = "" if decision.kind == "wait" else " ended"
+            return f"{journey}{ended}{about}: {why}."
 
 
 def gate_lines(decision: Decision, zone: str = "UTC") -> tuple[GateLine, ...]:
@@ -177,8 +178,8 @@ def gate_lines(decision: Decision, zone: str = "UTC") -> tuple[GateLine, ...]:
 
 
 def _thing(run: str) -> str:
-    """What a run is about, as people name it: the order without its shop, the parcel's order."""
-    return run.partition("#")[0].rpartition("/")[2]
+    """What a run is about, as people name it: of a parcel its order."""
+    return run.partition("#")[0]
 
 
 def _saw(gate: str, saw: Any) -> str:
@@ -192,7 +193,7 @@ def _saw(gate: str, saw: Any) -> str:
 def _facts(decision: Decision, zone: str) -> dict[str, Any]:
     values = decision.values
     match decision.kind:
-        case "send" | "would-send" if len(values) > 2:
+        case "send" | "would-send" if len(values) > 2 and values[1] is not None:
             return {"holdout draw": values[1], "value": values[2]}
         case "refuse" if decision.reason == "stale" and values:
             return {"fresh": format_duration(_duration(values[0]))}

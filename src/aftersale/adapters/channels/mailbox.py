@@ -30,6 +30,7 @@ class MailboxChannel:
                         message.html,
                         message.text,
                         message.headers,
+                        item.channel,
                     )
                 )
         return [Result(SENT, "mailbox")] * len(messages)
