@@ -23,7 +23,7 @@ from benchmarks.events import START, Shop, entry_of, products_csv, regulars
 from benchmarks.figures import Clock, mebibytes, peak_memory, spread, told
 
 WARM_DAYS = 150
-EVENTS_OF_ONE = 180
+EVENTS_OF_ONE = 1600
 """Events of one customer in the timed part, about a year."""
 BATCH = 2_000
 LOOKS = 5

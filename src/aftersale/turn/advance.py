@@ -35,10 +35,10 @@ _MOST_ALARMS = 10_000
 class Outcome(msgspec.Struct, frozen=True):
     """What one advance decided; the state was changed in place."""
 
-    decisions: list[Decision]
-    intents: list[tuple[int, Intent, dict[str, Any]]]
+    decisions: Sequence[Decision]
+    intents: Sequence[tuple[int, Intent, dict[str, Any]]]
     """(number of the decision, the message, further facts of the run)."""
-    tasks: list[tuple[int, Intent, dict[str, Any]]]
+    tasks: Sequence[tuple[int, Intent, dict[str, Any]]]
     wakes_at: Instant | None
 
 
@@ -66,7 +66,7 @@ def advance(
         state.advanced_at = max(
             state.advanced_at, min(entries[-1].received_at, now) if own else now
         )
-        return Outcome([], [], [], state.alarm_at or None)
+        return Outcome((), (), (), state.alarm_at or None)
     course = Course(customer, state, world)
     relevant = world.programme.relevant
     if woken_at:
