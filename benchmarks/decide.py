@@ -25,6 +25,8 @@ from benchmarks.figures import Clock, mebibytes, peak_memory, spread, told
 WARM_DAYS = 150
 EVENTS_OF_ONE = 1600
 """Events of one customer in the timed part, about a year."""
+FEWEST = 40
+"""Customers of a small measurement: fewer would say nothing about live runs."""
 BATCH = 2_000
 LOOKS = 5
 """How often during the timed part the live runs are counted."""
@@ -62,7 +64,7 @@ def days(customers: int) -> Iterator[list[Entry]]:
 
 def decide(events: int, *, target: float = 100_000) -> None:
     """One `advance` an event on states in memory."""
-    customers = max(events // EVENTS_OF_ONE, 1)
+    customers = max(events // EVENTS_OF_ONE, FEWEST)
     world = starter_world()
     states = [State() for _ in range(customers + 1)]
     clock, tally, cold = Clock(), Tally(), Tally()
@@ -116,7 +118,7 @@ def decide(events: int, *, target: float = 100_000) -> None:
 
 def decide_encoded(events: int, *, target: float = 50_000) -> None:
     """A turn of 2,000 events: each customer decoded, advanced and encoded once."""
-    customers = max(events // EVENTS_OF_ONE, 1)
+    customers = max(events // EVENTS_OF_ONE, FEWEST)
     world = starter_world()
     blobs: dict[int, bytes] = {}
 

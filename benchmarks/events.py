@@ -83,7 +83,7 @@ class Crowd(msgspec.Struct, frozen=True):
 
 def regulars(customers: int) -> Crowd:
     """People who buy most of what they use up here, and look around as people do."""
-    return Crowd(customers, sessions=20.0)
+    return Crowd(customers, median_products=5.5, p99_products=75.0, sessions=20.0)
 
 
 def passers_by(customers: int) -> Crowd:

@@ -54,6 +54,7 @@ def _sent_again(entries: list[Entry], refs: dict[int, str]) -> Iterator[dict[str
             }
 
 
+@pytest.mark.slow
 def test_orders_imported_and_sent_again_change_nothing(
     shared_data: Path, files: dict[str, str]
 ) -> None:
