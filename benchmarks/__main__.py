@@ -12,18 +12,24 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks.decide import decide, decide_encoded
+from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, memory_sqlite
 
 EVENTS = 1_000_000
 QUICK = 20
 """How many times smaller everything is for a smoke test."""
+BUYING: dict[str, Any] = {"crowd": buyers, "events_of_one": BUYING_EVENTS_OF_ONE}
 
 MEASURES: dict[str, Callable[[int, Path], None]] = {
     "decide": lambda events, folder: decide(events),
     "decide-encoded": lambda events, folder: decide_encoded(events),
+    "decide-buying": lambda events, folder: decide(events, name="decide-buying", **BUYING),
+    "decide-encoded-buying": lambda events, folder: decide_encoded(
+        events, name="decide-encoded-buying", **BUYING
+    ),
     "live-sqlite": live_sqlite,
     "live-sqlite-backfill": live_sqlite_backfill,
     "import-uci": lambda events, folder: import_uci(folder),

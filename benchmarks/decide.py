@@ -5,9 +5,12 @@ due before it ring before it. `decide-encoded`: a turn of 2,000 events decodes t
 customer, advances it and encodes it, as a worker does, without a store.
 
 Both first let the shop run for some months, not timed, so that journeys are under way.
+
+What an event costs hangs on how many events are orders, for orders make decisions. So each is
+measured twice: with people who mostly look around, and (`-buying`) with one order in ten events.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +22,11 @@ from aftersale.turn.advance import Outcome, advance
 from aftersale.turn.programme import World
 from aftersale.turn.state import State, bounded, decode, encode
 from aftersale.turn.together import Cut, advance_together
-from benchmarks.events import START, Shop, entry_of, products_csv, regulars
+from benchmarks.events import START, Crowd, Shop, entry_of, products_csv, regulars
 from benchmarks.figures import Clock, mebibytes, peak_memory, spread, told
 
 WARM_DAYS = 150
-EVENTS_OF_ONE = 1600
+EVENTS_OF_ONE, BUYING_EVENTS_OF_ONE = 1600, 180
 """Events of one customer in the timed part, about a year."""
 FEWEST = 40
 """Customers of a small measurement: fewer would say nothing about live runs."""
@@ -35,6 +38,7 @@ LOOKS = 5
 class Tally(msgspec.Struct):
     """What was decided."""
 
+    orders: int = 0
     decisions: int = 0
     sends: int = 0
 
@@ -56,15 +60,27 @@ def starter_world() -> World:
     return World(programme, programme.catalogue, since=since)
 
 
-def days(customers: int) -> Iterator[list[Entry]]:
+def buyers(customers: int) -> Crowd:
+    """People of whose events one in ten is an order: no visits besides those around an order."""
+    return Crowd(customers)
+
+
+def days(crowd: Crowd) -> Iterator[list[Entry]]:
     """The shop's events, day by day."""
-    for day in Shop(regulars(customers)).days():
+    for day in Shop(crowd).days():
         yield [entry_of(happening) for happening in day]
 
 
-def decide(events: int, *, target: float = 100_000) -> None:
+def decide(
+    events: int,
+    *,
+    name: str = "decide",
+    crowd: Callable[[int], Crowd] = regulars,
+    events_of_one: int = EVENTS_OF_ONE,
+    target: float = 100_000,
+) -> None:
     """One `advance` an event on states in memory."""
-    customers = max(events // EVENTS_OF_ONE, FEWEST)
+    customers = max(events // events_of_one, FEWEST)
     world = starter_world()
     states = [State() for _ in range(customers + 1)]
     clock, tally, cold = Clock(), Tally(), Tally()
@@ -72,7 +88,7 @@ def decide(events: int, *, target: float = 100_000) -> None:
     rates: list[float] = []
     live: list[dict[str, int]] = []
     beside: list[int] = []
-    for n, day in enumerate(days(customers)):
+    for n, day in enumerate(days(crowd(customers))):
         warm = n < WARM_DAYS
         entries = day if warm else day[: events - done]
         lap, counted = Clock(), cold if warm else tally
@@ -87,6 +103,7 @@ def decide(events: int, *, target: float = 100_000) -> None:
         clock.seconds += lap.seconds
         clock.cpu_seconds += lap.cpu_seconds
         done += len(entries)
+        tally.orders += sum(entry.type == "order.completed" for entry in entries)
         if n % 20 == 0:
             beside += [len(states[entry.customer].runs) for entry in entries]
         if entries:
@@ -96,7 +113,7 @@ def decide(events: int, *, target: float = 100_000) -> None:
         if done >= events:
             break
     told(
-        "decide",
+        name,
         done / clock.seconds,
         "events/s",
         target=target,
@@ -116,9 +133,16 @@ def decide(events: int, *, target: float = 100_000) -> None:
     )
 
 
-def decide_encoded(events: int, *, target: float = 50_000) -> None:
+def decide_encoded(
+    events: int,
+    *,
+    name: str = "decide-encoded",
+    crowd: Callable[[int], Crowd] = regulars,
+    events_of_one: int = EVENTS_OF_ONE,
+    target: float = 50_000,
+) -> None:
     """A turn of 2,000 events: each customer decoded, advanced and encoded once."""
-    customers = max(events // EVENTS_OF_ONE, FEWEST)
+    customers = max(events // events_of_one, FEWEST)
     world = starter_world()
     blobs: dict[int, bytes] = {}
 
@@ -128,7 +152,7 @@ def decide_encoded(events: int, *, target: float = 50_000) -> None:
 
     clock, tally, cold = Clock(), Tally(), Tally()
     done = touched = turns = 0
-    for warm, batch in _batches(customers):
+    for warm, batch in _batches(crowd(customers)):
         entries = batch if warm else batch[: events - done]
         cut = Cut(entries[-1].received_at, own=True, rings=entries[-1].received_at - 1)
         lap, counted = Clock(), cold if warm else tally
@@ -144,11 +168,12 @@ def decide_encoded(events: int, *, target: float = 50_000) -> None:
         clock.seconds += lap.seconds
         clock.cpu_seconds += lap.cpu_seconds
         done += len(entries)
+        tally.orders += sum(entry.type == "order.completed" for entry in entries)
         turns += 1
         if done >= events:
             break
     told(
-        "decide-encoded",
+        name,
         done / clock.seconds,
         "events/s",
         target=target,
@@ -166,10 +191,10 @@ def decide_encoded(events: int, *, target: float = 50_000) -> None:
     )
 
 
-def _batches(customers: int) -> Iterator[tuple[bool, list[Entry]]]:
+def _batches(crowd: Crowd) -> Iterator[tuple[bool, list[Entry]]]:
     """Batches in order, and whether each still belongs to the months before."""
     batch: list[Entry] = []
-    for n, day in enumerate(days(customers)):
+    for n, day in enumerate(days(crowd)):
         if n == WARM_DAYS and batch:
             yield True, batch
             batch = []
@@ -182,6 +207,7 @@ def _batches(customers: int) -> Iterator[tuple[bool, list[Entry]]]:
 
 def _decided(tally: Tally, events: int) -> Mapping[str, Any]:
     return {
+        "share_of_orders": tally.orders / events,
         "decisions": tally.decisions,
         "sends": tally.sends,
         "decisions_per_event": tally.decisions / events,

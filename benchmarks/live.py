@@ -64,6 +64,7 @@ class Half:
 
     def __init__(self) -> None:
         self.intake, self.turns = Clock(), Clock()
+        self.orders = 0
         self.events = self.new = self.turned = self.decisions = self.sends = 0
 
     @property
@@ -88,6 +89,7 @@ def carry(app: App, batch: list[Event], half: Half) -> None:
             half.decisions += turned.decisions
             half.sends += turned.sends
     half.events += len(batch)
+    half.orders += sum(event.type == "order.completed" for event in batch)
     half.new += taken.new
 
 
@@ -139,6 +141,7 @@ def run(
     facts = {
         "events": first.events + second.events,
         "new_events": first.new + second.new,
+        "share_of_orders": (first.orders + second.orders) / (first.events + second.events),
         "decisions": decisions,
         "sends": first.sends + second.sends,
         "turns": first.turned + second.turned,
