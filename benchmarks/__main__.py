@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.imports import import_olist, import_uci
-from benchmarks.live import live_sqlite, live_sqlite_backfill, memory_sqlite
+from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
 
 EVENTS = 1_000_000
 QUICK = 20
@@ -31,6 +31,7 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
         events, name="decide-encoded-buying", **BUYING
     ),
     "live-sqlite": live_sqlite,
+    "live-sqlite-buying": live_sqlite_buying,
     "live-sqlite-backfill": live_sqlite_backfill,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),

@@ -395,9 +395,13 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--customers", type=int, required=True)
+    parser.add_argument("--buying", action="store_true", help="without visits that buy nothing")
     given = parser.parse_args()
     partial = given.path.with_suffix(".partial")
-    write_file(partial, passers_by(given.customers), given.events)
+    crowd = passers_by(given.customers)
+    if given.buying:
+        crowd = msgspec.structs.replace(crowd, sessions=0.0)
+    write_file(partial, crowd, given.events)
     partial.rename(given.path)
 
 

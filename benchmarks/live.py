@@ -49,12 +49,13 @@ _TABLES = {
 }
 
 
-def events_file(folder: Path, events: int, customers: int) -> Path:
+def events_file(folder: Path, events: int, customers: int, *, buying: bool = False) -> Path:
     """The file of that shop's events; written by another process where it is not there yet."""
-    path = folder / f"events-{events}-{customers}"
+    path = folder / f"events-{events}-{customers}{'-buying' if buying else ''}"
     if not path.exists():
         command = [sys.executable, "-m", "benchmarks.events", str(path)]
         command += ["--events", str(events), "--customers", str(customers)]
+        command += ["--buying"] if buying else []
         subprocess.run(command, check=True)
     return path
 
@@ -162,14 +163,16 @@ def run(
     return first, second, facts
 
 
-def live(name: str, events: int, folder: Path, *, batch: int, target: float) -> None:
+def live(
+    name: str, events: int, folder: Path, *, batch: int, target: float, buying: bool = False
+) -> None:
     """The rate over the second half of the events; for small batches beside the textbook's way."""
     customers = round(events / EVENTS_OF_ONE)
-    path = events_file(folder, events, customers)
+    path = events_file(folder, events, customers, buying=buying)
     _, second, facts = run(path, folder / name, customers, events, batch)
     baseline, compared = None, {}
     if batch == BATCH:
-        found = textbook(path, folder / "textbook.db", customers, events)
+        found = textbook(path, folder / f"{name}-textbook.db", customers, events)
         baseline = found["events_per_second"]
         compared = {"textbook": {key: tidy(value) for key, value in found.items()}}
     told(
@@ -184,6 +187,9 @@ def live(name: str, events: int, folder: Path, *, batch: int, target: float) -> 
 
 
 live_sqlite: Callable[[int, Path], None] = partial(live, "live-sqlite", batch=BATCH, target=8_000)
+live_sqlite_buying: Callable[[int, Path], None] = partial(
+    live, "live-sqlite-buying", batch=BATCH, target=8_000, buying=True
+)
 live_sqlite_backfill: Callable[[int, Path], None] = partial(
     live, "live-sqlite-backfill", batch=BACKFILL, target=12_000
 )
