@@ -23,7 +23,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.turn.arbiter import hold_slot
 from aftersale.turn.course import Course
 from aftersale.turn.decision import Decision
-from aftersale.turn.programme import CHANGES_ORDERS, STOPS, Graph, World
+from aftersale.turn.programme import CHANGES_ORDERS, STOPS, Graph, Programme, World
 from aftersale.turn.slots import is_paused
 from aftersale.turn.starts import arm_dates, is_returned, start_at, start_on
 from aftersale.turn.state import NOTHING, Arm, State
@@ -60,12 +60,12 @@ def advance(
     are read again, for the world may have changed.
     """
     until = now if rings is None else rings
-    if not woken_at and _only_seen(state, entries, world, max(until, now)):
+    if not woken_at and _only_seen(state, entries, world.programme, max(until, now)):
+        profile = state.profile
         for entry in entries:
-            fold(state.profile, entry)
-        state.advanced_at = max(
-            state.advanced_at, min(entries[-1].received_at, now) if own else now
-        )
+            fold(profile, entry)
+        at = min(entries[-1].received_at, now) if own else now
+        state.advanced_at = max(state.advanced_at, at)
         return Outcome((), (), (), state.alarm_at or None)
     course = Course(customer, state, world)
     relevant = world.programme.relevant
@@ -98,19 +98,18 @@ def advance(
     return Outcome(course.decisions, course.intents, course.tasks, state.alarm_at or None)
 
 
-def _only_seen(state: State, entries: Sequence[Entry], world: World, until: Instant) -> bool:
+def _only_seen(
+    state: State, entries: Sequence[Entry], programme: Programme, until: Instant
+) -> bool:
     """Whether the entries change the profile and nothing else: most of what is seen does."""
-    programme = world.programme
-    if not entries or programme.moves_always or state.programme != programme.version:
+    if 0 < state.alarm_at <= until or state.programme != programme.version or not entries:
         return False
-    if 0 < state.alarm_at <= until:
-        return False
-    sent_at = state.contacts[-1].at if state.contacts else 0
-    relevant = programme.relevant
-    for entry in entries:  # noqa: SIM110 - a generator would cost as much as the work
+    contacts, relevant = state.contacts, programme.relevant
+    sent_at = contacts[-1].at if contacts else 0
+    for entry in entries:
         if entry.type in relevant or entry.at < sent_at:
             return False
-    return True
+    return not programme.moves_always
 
 
 def _first(course: Course, entries: Sequence[Entry], now: Instant) -> Instant:
@@ -324,10 +323,13 @@ def _move_waits(course: Course, entry: Entry | None) -> None:
 
     After an event only the runs about its order, its products, or the whole customer are read.
     """
-    about: set[str] | None = None
-    order = ""
+    order, about = _concerned(course, entry) if entry is not None else ("", set())
+    graphs = course.programme.graphs
     for run in course.state.runs:
-        graph = course.programme.graph(run.journey, run.version)
+        own = run.product or run.order
+        if entry is not None and own and run.order != order and run.product not in about:
+            continue
+        graph = graphs.get((run.journey, run.version))
         if graph is None or not graph.dated or run.step == END:
             continue
         if entry is not None and entry.type not in graph.moved_by:
@@ -335,11 +337,6 @@ def _move_waits(course: Course, entry: Entry | None) -> None:
         step = graph.steps[run.step]
         if not isinstance(step, Wait) or not step.date:
             continue
-        if entry is not None and (run.product or run.order):
-            if about is None:
-                order, about = _concerned(course, entry)
-            if run.order != order and run.product not in about:
-                continue
         date = date_of(course, run, step)
         if date is None:
             continue

@@ -34,7 +34,7 @@ def _counted(cap: Cap, contacts: list[Contact], now: Instant) -> list[Instant]:
     for contact in reversed(contacts):
         if contact.at <= since:
             break
-        if channel in {"*", contact.channel} and purpose in {"*", contact.purpose}:
+        if (channel in ("*", contact.channel)) and (purpose in ("*", contact.purpose)):
             found.append(contact.at)
     found.reverse()
     return found
