@@ -19,7 +19,7 @@ CHUNK = 500
 
 _WRITER_CACHE_KB = 131_072
 _READER_CACHE_KB = 16_384
-_CHECKPOINT_PAGES = 20_000  # a state's page is often written again before it must move
+_CHECKPOINT_PAGES = 40_000  # a state's page is often written again before it must move
 
 _HINTS = {
     sqlite3.SQLITE_NOTADB: (
