@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from aftersale.events.event import Event, Ref, is_telling
+from aftersale.events.event import Event, Ref, content_digest, is_telling
 from aftersale.events.vocabulary import CustomerMerged, encode_body
 from aftersale.kernel.ids import CustomerId, digest16
 from aftersale.kernel.instants import Instant
@@ -50,7 +50,7 @@ class Admission(msgspec.Struct):
 def arrive(event: Event, received_at: Instant, *, history: bool) -> Arrival:
     """An event with the keys under which it is known for ever."""
     payload = encode_body(event.body)
-    digest = digest16(event.type, str(event.at), event.shop, payload)[:8]
+    digest = content_digest(event, payload)
     key = digest16(event.source, event.id)
     return Arrival(event, key, digest, payload, received_at, history)
 

@@ -71,7 +71,12 @@ def advance(
     relevant = world.programme.relevant
     if woken_at:
         course.woken_at, course.touched = woken_at, True
-    if state.programme != world.programme.version:
+    if state.programme == 0:
+        # A customer that nothing was decided about yet: there is nothing to move.
+        state.programme = world.programme.version
+        course.dates_moved = course.touched = True
+        course.stand_at(now, now, 0)
+    elif state.programme != world.programme.version:
         first = _first(course, entries, now) if own else now
         course.stand_at(first, first, 0)
         _migrate(course)
@@ -80,7 +85,7 @@ def advance(
         course.stand_at(now, now, 0)
     for entry in entries:
         at = max(state.advanced_at, min(entry.received_at, now)) if own else now
-        if own and at > state.advanced_at and (course.touched or 0 < state.alarm_at < at):
+        if own and at > state.advanced_at > 0 and (course.touched or 0 < state.alarm_at < at):
             _ring(course, at - 1, own=True)
         state.advanced_at = at
         contacts = state.contacts
@@ -410,10 +415,7 @@ def _as_run(contact: Contact) -> Run:
 def _migrate(course: Course) -> None:
     """The programme changed: move the runs whose journey says so to its new version."""
     state, programme = course.state, course.programme
-    first_time = state.programme == 0
     state.programme = programme.version
-    if first_time:
-        return
     for run in list(state.runs):
         current = programme.journeys.get(run.journey)
         if current is None or current.version == run.version or current.in_flight != "migrate":

@@ -39,7 +39,7 @@ class SqliteIdentities:
         write.executemany(
             "INSERT INTO identities VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET customer = excluded.customer",
-            [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs],
+            sorted((ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs),
         )
 
     def create(self, count: int, at: Instant) -> CustomerId:

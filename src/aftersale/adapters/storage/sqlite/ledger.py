@@ -153,22 +153,21 @@ class SqliteLedger:
     def _entries(self, rows: Any) -> list[Entry]:
         word = self._session.words.word
         entries = []
-        for row in rows.fetchall():
-            customer, position, type_word, at, received_at, payload = row[:6]
-            shop, source, event_id, history = row[6:]
-            kind = word(type_word)
+        for customer, position, kind, at, received_at, payload, shop, source, name, past in rows:
+            told = word(kind)
+            body = decode_body(told, payload)
             entries.append(
                 Entry(
                     position,
                     customer,
-                    kind,
+                    told,
                     at,
                     received_at,
-                    decode_body(kind, payload),
+                    body,
                     word(shop),
                     word(source),
-                    event_id,
-                    bool(history),
+                    name,
+                    bool(past),
                 )
             )
         return entries
