@@ -44,6 +44,8 @@ from aftersale.kernel.instants import DAY, Instant
 
 KEPT_ORDERS = 30
 KEPT_LINES = 600
+FEW_LINES = 4
+"""Lines of an order that is too small to make a state large by itself."""
 KEPT_MESSAGES = 20
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
@@ -111,7 +113,8 @@ def _completed(profile: Profile, entry: Entry) -> bool:
     if news or content > _content(order):
         order.told_at, order.total, order.currency, order.lines, order.gift = content
     order.at = _earliest(order.at, entry.at)
-    if len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
+    many = len(body.lines) > FEW_LINES and _line_count(profile) > KEPT_LINES
+    if many or len(profile.orders) > KEPT_ORDERS:
         close_oldest(profile)
     return news
 

@@ -31,7 +31,10 @@ def hold_slot(course: Course) -> None:
                 allowed.append((run, graph, *found))
         if not allowed:
             break
-        run, graph, intent, trace = min(allowed, key=lambda row: _rank(course, row[2]))
+        best = allowed[0]
+        if len(allowed) > 1:
+            best = min(allowed, key=lambda row: _rank(course, row[2]))
+        run, graph, intent, trace = best
         send(course, run, intent, trace)
         go_on(course, run, graph, course.at)
         left = {id(row[0]) for row in allowed if row[0] is not run}
@@ -44,8 +47,10 @@ def _waiting(course: Course) -> list[tuple[Run, Graph, Send]]:
     found = []
     purposes = course.programme.policy.consent_purposes
     for run in course.state.runs:
+        if not run.pending or is_paused(course, run):
+            continue
         graph = course.programme.graph(run.journey, run.version)
-        if not run.pending or graph is None or is_paused(course, run):
+        if graph is None:
             continue
         step = graph.steps[run.step]
         if isinstance(step, Send) and step.purpose in purposes:

@@ -104,8 +104,9 @@ def _begin(course: Course, journey: Journey, run: Run) -> None:
     if gone:
         course.decide("refuse", run, reason=gone)
         return
-    memory = f"{journey.name}:{run.key}"
+    memory = ""
     if journey.reentry is None or journey.reentry:
+        memory = f"{journey.name}:{run.key}"
         last = state.begun.get(memory)
         if last is not None and (
             journey.reentry is None or run.started_at < last + journey.reentry
@@ -125,7 +126,7 @@ def _begin(course: Course, journey: Journey, run: Run) -> None:
         if len(state.runs) >= course.programme.policy.live_runs and not _make_room(course, run):
             course.decide("refuse", run, reason="too-many-runs")
             return
-    if journey.reentry is None or journey.reentry:
+    if memory:
         state.begun[memory] = run.started_at
         if len(state.begun) > KEPT_BEGUN:
             del state.begun[min(state.begun, key=lambda name: (state.begun[name], name))]
