@@ -208,19 +208,30 @@ def _pieces(connection: Any, span: str) -> dict[int, tuple[Line, ...]]:
     # A product stands on many lines: its text is made once.
     coded = found.column("product").combine_chunks().dictionary_encode()
     names = coded.dictionary.to_pylist()
-    products = [names[code] for code in coded.indices.to_numpy().tolist()]
-    quantities = found.column("quantity").to_numpy().tolist()
-    amounts = found.column("amount").to_numpy().tolist()
+    products = [names[code] for code in _integers(coded.indices).tolist()]
+    quantities = _integers(found.column("quantity").combine_chunks()).tolist()
+    amounts = _integers(found.column("amount").combine_chunks()).tolist()
     lines = list(map(Line, products, quantities, amounts))
     places: dict[int, tuple[Line, ...]] = {}
     begin, current = 0, -1
-    numbers = found.column("seq").to_numpy()
+    numbers = _integers(found.column("seq").combine_chunks())
     edges = (numbers[1:] != numbers[:-1]).nonzero()[0].tolist()
     for edge in [*edges, len(lines) - 1]:
         current = int(numbers[edge])
         places[current] = tuple(lines[begin : edge + 1])
         begin = edge + 1
     return places
+
+
+def _integers(column: Any) -> Any:
+    """A column of integers, none missing, as numpy sees its buffer.
+
+    pyarrow's own way would load pandas first, a second of every import.
+    """
+    import numpy as np
+
+    values = np.frombuffer(column.buffers()[1], dtype=f"i{column.type.bit_width // 8}")
+    return values[column.offset : column.offset + len(column)]
 
 
 Tell = Callable[[int, int, int], Event]
