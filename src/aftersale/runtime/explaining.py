@@ -88,8 +88,7 @@ def reading_of(state: State, world: World, now: Instant) -> Reading:
 
 def world_now(tx: Transaction, worlds: Worlds) -> World:
     """The world in which the next turn will decide."""
-    last = tx.journal.last()
-    return worlds.at(tx, last.upto if last else 0, worlds.newest(tx), tx.meta.get("since") or {})
+    return worlds.now(tx)
 
 
 def explain_customer(

@@ -115,10 +115,8 @@ class Sending:
         queued = self._queued(tx, now, limit) if limit > 0 else []
         if not queued:
             return [], 0, 0
-        last = tx.journal.last()
         version = self._worlds.newest(tx)
-        since = tx.meta.get("since") or {}
-        world = self._worlds.at(tx, last.upto if last else 0, version, since)
+        world = self._worlds.now(tx)
         rows = tx.states.load(sorted({send.customer for send in queued}))
         people = tx.personal.of_many(sorted({send.customer for send in queued}))
         renderer = self._renderer_of(tx, version)

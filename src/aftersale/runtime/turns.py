@@ -85,24 +85,24 @@ class Turns:
         With a driven clock only what has arrived by the horizon: little as a rule, so it is read
         in pieces.
         """
-        found = tx.ledger.read(after, _PIECE if own else self._batch)
-        past = bool(found) and found[0].history
-        most = max(BACKFILL, self._batch) if past and self._batch >= BATCH else self._batch
-        if own:
-            found = found[:most]
-        piece = most - len(found) if past else _PIECE
-        while found and len(found) < most:
-            if own and (found[-1].received_at > horizon and not found[-1].history):
-                break
-            rows = tx.ledger.read(found[-1].position, min(piece, most - len(found)))
-            found += rows
-            if len(rows) < piece:
-                break
+        found: list[Entry] = []
+        most, piece = self._batch, _PIECE if own else self._batch
+        while len(found) < most:
+            asked = min(piece, most - len(found))
+            rows = tx.ledger.read(found[-1].position if found else after, asked)
+            if not found and rows and rows[0].history and self._batch >= BATCH:
+                most = piece = max(BACKFILL, self._batch)
+            if own:
+                arrived = [e for e in rows if e.history or e.received_at <= horizon]
+                found += arrived
+                if len(arrived) < len(rows):
+                    return found, False
+            else:
+                found += rows
+            if len(rows) < asked:
+                return found, False
             piece *= 4
-        if own:
-            arrived = [e for e in found if e.history or e.received_at <= horizon]
-            return arrived, len(arrived) == len(found) == most
-        return found, len(found) == most
+        return found, True
 
     def _cut(
         self, tx: Transaction, entries: list[Entry], now: Instant, *, own: bool, full: bool

@@ -153,10 +153,7 @@ class Worker:
             return False
 
     def _calibrate(self, tx: Transaction, now: Instant) -> None:
-        last = tx.journal.last()
-        world = self._worlds.at(
-            tx, last.upto if last else 0, self._worlds.newest(tx), tx.meta.get("since") or {}
-        )
+        world = self._worlds.now(tx)
         fitting = Fitting(world.catalogue, now)
         after = 0
         while rows := tx.states.page(after, 5_000):

@@ -55,6 +55,12 @@ class Worlds:
             raise Refusal("no programme is deployed", hint="aftersale deploy")
         return latest.version
 
+    def now(self, tx: Transaction) -> World:
+        """The world in which the next turn will decide."""
+        last = tx.journal.last()
+        since = tx.meta.get("since") or {}
+        return self.at(tx, last.upto if last else 0, self.newest(tx), since)
+
     def at(
         self, tx: Transaction, position: Position, version: int, since: Mapping[str, Instant]
     ) -> World:
