@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
-from recordings import LIVE, app_in_memory
 
 from aftersale.delivery.channel import Outgoing, Result
 from aftersale.delivery.ports import CLAIMED, DROPPED, QUEUED, SENT, UNKNOWN
@@ -12,6 +11,7 @@ from aftersale.kernel.instants import HOUR, MINUTE, format_instant
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
 from aftersale.runtime.sending import Sending
+from recordings import LIVE, app_in_memory
 
 
 def _app(files: dict[str, str], **policy: object) -> App:
