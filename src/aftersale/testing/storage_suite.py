@@ -280,6 +280,14 @@ class StorageSuite(TurnSuite):
             assert tx.identities.ending("471") == [1, 2]
             assert tx.identities.ending("%") == []
 
+    def test_of_one_ref_bound_twice_the_later_binding_stands(self, store: Store) -> None:
+        """Within one call too, whatever the order of the ids."""
+        email = Ref("email", "a")
+        with store.write() as tx:
+            tx.identities.create(2, 1)
+            tx.identities.bind([(email, 2), (email, 1)])
+            assert tx.identities.find([email]) == {email: 1}
+
     def test_an_absorbed_customer_points_to_the_survivor_for_ever(self, store: Store) -> None:
         """Also over several merges; the ledger keeps whom an event was admitted for."""
         with store.write() as tx:

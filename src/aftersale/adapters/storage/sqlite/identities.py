@@ -1,6 +1,7 @@
 """How is a customer found again by an id from outside?"""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
 from aftersale.adapters.storage.sqlite.session import Session
@@ -36,10 +37,11 @@ class SqliteIdentities:
         """Let each ref mean that customer from now on."""
         write = self._session.writing()
         moved = self._session.living_of({customer for _, customer in pairs})
+        rows = [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs]
         write.executemany(
             "INSERT INTO identities VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET customer = excluded.customer",
-            sorted((ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs),
+            sorted(rows, key=itemgetter(0, 1)),  # stable: of one ref twice the later stands
         )
 
     def create(self, count: int, at: Instant) -> CustomerId:
