@@ -549,8 +549,3 @@ def _unite_orders(mine: Order, theirs: Order) -> None:
         _unite_earliest(old, parcel, "delivered_at")
         promise = max((p.promised_told, p.promised_at) for p in (old, parcel))
         old.promised_told, old.promised_at = promise
-
-
-def line_of(order: Order, product: str) -> Line | None:
-    """The line of the order that holds the product."""
-    return next((line for line in order.lines if line.product == product), None)

@@ -23,10 +23,6 @@ class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
     """Shop ids carry their shop in front: `main/4711`."""
 
 
-STRENGTH = ("customer", "email", "phone", "order", "anonymous")
-"""Kinds of id, the most telling first: where two disagree, the earlier wins."""
-
-
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened, in our words, with what names a person set apart."""
 

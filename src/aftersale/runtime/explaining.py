@@ -77,13 +77,7 @@ def _refs(words: str) -> list[Ref]:
 
 def reading_of(state: State, world: World, now: Instant) -> Reading:
     """The customer as conditions see it."""
-    return Reading(
-        state.profile,
-        world.catalogue,
-        world.calibration,
-        now=now,
-        shop_zone=world.programme.policy.zone,
-    )
+    return world.reading(state.profile, now)
 
 
 def world_now(tx: Transaction, worlds: Worlds) -> World:

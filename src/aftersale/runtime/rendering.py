@@ -40,13 +40,7 @@ class Renderer:
         self, send: Send, state: State, world: World, person: Mapping[str, Any], now: Instant
     ) -> Message:
         """The message; a template that is missing or fails is refused."""
-        reading = Reading(
-            state.profile,
-            world.catalogue,
-            world.calibration,
-            now=now,
-            shop_zone=world.programme.policy.zone,
-        )
+        reading = world.reading(state.profile, now)
         locale = state.profile.locale.value if state.profile.locale else self._shop.locale
         template = self._templates.find(send.template, send.shop, locale)
         if template is None:

@@ -7,12 +7,12 @@ the customer's contacts and does not count against itself.
 
 import msgspec
 
+from aftersale.customers.whereabouts import whereabouts
 from aftersale.gates import chain
 from aftersale.gates.rules import address, consent, quiet_hours
 from aftersale.gates.standing import Intent, Standing
 from aftersale.gates.verdict import Allow, Defer, Deny, Verdict
 from aftersale.kernel.instants import Instant
-from aftersale.segments.reading import Reading
 from aftersale.turn.programme import World
 from aftersale.turn.state import State
 
@@ -26,11 +26,8 @@ def judge_again(
     if now >= intent.useful_until:
         return Deny("too-late")
     policy = world.programme.policy
-    reading = Reading(
-        state.profile, world.catalogue, world.calibration, now=now, shop_zone=policy.zone
-    )
     others = [c for c in state.contacts if not (c.journey == intent.journey and c.at == intent.at)]
-    customer = Standing(state.profile, others, reading.whereabouts)
+    customer = Standing(state.profile, others, whereabouts(state.profile, policy.zone))
     if moved:
         # What a slot saw as helpful evidence was judged there; here the rest is asked again.
         return chain.judge(msgspec.structs.replace(intent, evidence=True), customer, policy, now)[0]

@@ -6,7 +6,6 @@ from aftersale.gates.standing import Intent, Standing
 from aftersale.journeys.run import Run
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
-from aftersale.segments.reading import Reading
 from aftersale.turn.decision import Decision
 from aftersale.turn.programme import World
 from aftersale.turn.state import State
@@ -47,13 +46,7 @@ class Course:
         self.woken_at: Instant = 0
         self.touched = False
         """Whether the alarms may be others than `state.alarm_at` says."""
-        self.reading = Reading(
-            state.profile,
-            world.catalogue,
-            world.calibration,
-            now=0,
-            shop_zone=world.programme.policy.zone,
-        )
+        self.reading = world.reading(state.profile, 0)
 
     def stand_at(self, at: Instant, now: Instant, cause: Position) -> None:
         """Take the next input: its nominal instant, when it is decided, and the event, if any."""

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 import msgspec
 
 from aftersale.catalogue.product import Catalogue
+from aftersale.customers.profile import Profile
 from aftersale.gates.policy import Policy
 from aftersale.journeys.definition import Journey, Send, Wait
 from aftersale.kernel.instants import DAY, Duration, Instant
 from aftersale.models.calibration import Calibration
+from aftersale.segments.reading import Reading
 
 KEPT_CONTACTS: Duration = 30 * DAY
 
@@ -128,3 +130,8 @@ class World(msgspec.Struct, frozen=True):
     calibration: Calibration = Calibration()
     since: dict[str, Instant] = {}
     """Lineage → from when on its dates count: it looks only forward from going into force."""
+
+    def reading(self, profile: Profile, now: Instant) -> Reading:
+        """The customer as conditions see it at that instant in this world."""
+        zone = self.programme.policy.zone
+        return Reading(profile, self.catalogue, self.calibration, now=now, shop_zone=zone)

@@ -1,6 +1,5 @@
 """What do all pages share: the frame, the words in templates, the store they read?"""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -109,9 +108,6 @@ class Pages:
     def shop_name(self, tx: Transaction) -> str:
         """The name that the merchant's folder gives."""
         return self.app.worlds.compiled(tx, self.app.worlds.newest(tx)).shop.name
-
-
-Handler = Callable[[Request], Response]
 
 
 def pages_of(request: Request) -> Pages:

@@ -5,16 +5,14 @@ judged by what had been told by then.
 """
 
 from collections.abc import Iterator
-from itertools import groupby
-from operator import attrgetter
 
 from aftersale.customers.fold import fold
 from aftersale.customers.profile import Profile
 from aftersale.customers.whereabouts import whereabouts
-from aftersale.delivery.ports import Send
 from aftersale.kernel.zones import in_window
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.invariants.finding import Violation
+from aftersale.runtime.invariants.sent import sent_for
 from aftersale.runtime.worlds import Worlds
 
 NAME = "quiet-kept"
@@ -27,22 +25,12 @@ def check(tx: Transaction, worlds: Worlds) -> Iterator[Violation]:
         return
     policy = worlds.compiled(tx, latest.version).programme.policy
     quiet = policy.quiet
-    sends: dict[int, list[Send]] = {}
-    for send in tx.outbox.all():
-        if send.kind == "message" and send.purpose in quiet.purposes:
-            sends.setdefault(tx.identities.living(send.customer), []).append(send)
-    read = dict(tx.decisions.read_upto())
-    for customer, group in groupby(
-        tx.ledger.of_customers(1, tx.identities.last()), key=attrgetter("customer")
-    ):
-        if customer not in sends:
-            continue
-        entries = sorted(group, key=attrgetter("position"))
-        for send in sends[customer]:
-            profile = Profile()
-            for entry in entries:
-                if entry.position <= read.get((send.customer, send.seq), 0):
-                    fold(profile, entry)
+    for entries, sends in sent_for(tx, quiet.purposes):
+        profile, folded = Profile(), 0
+        for send, read in sends:
+            while folded < len(entries) and entries[folded].position <= read:
+                fold(profile, entries[folded])
+                folded += 1
             zone = whereabouts(profile, policy.zone).zone
             if in_window(send.decided_at, quiet.start, quiet.end, zone):
                 yield Violation(NAME, f"it was quiet time in {zone}", send.key)
