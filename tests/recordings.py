@@ -28,9 +28,9 @@ def programme(folder: Path, *, seed: int = 7) -> dict[str, str]:
     return read_folder(folder)
 
 
-def app_in_memory(files: dict[str, str], *, batch: int = 2_000) -> App:
+def app_in_memory(files: dict[str, str], *, batch: int = 2_000, shards: int = 1) -> App:
     """An installation on a store in memory, with the programme in force."""
-    store = MemoryStore()
+    store = MemoryStore(shards=shards)
     with store.write() as tx:
         tx.meta.set("secret", "5e" * 32)
     app = bootstrap.build(store, Settings(batch=batch), reopen=lambda: store)

@@ -19,11 +19,11 @@ def empty_file(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "memory-shards", "sqlite"])
 def store(request, tmp_path, empty_file) -> Iterator[Store]:
     made: Store
-    if request.param == "memory":
-        made = MemoryStore()
+    if request.param.startswith("memory"):
+        made = MemoryStore(shards=5 if request.param == "memory-shards" else 1)
     else:
         shutil.copy(empty_file, tmp_path / "store.db")
         made = SqliteStore(tmp_path / "store.db", synchronous="OFF")

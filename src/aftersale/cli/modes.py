@@ -40,6 +40,7 @@ def live(
     First shows who would get what in the next 24 hours and 7 days; then it asks. The first day is
     throttled, and a journey that sends far more than its backtest is stopped.
     """
+    from aftersale.runtime.doctor import unread
     from aftersale.runtime.explaining import world_now
     from aftersale.runtime.golive import project, set_mode
 
@@ -47,15 +48,15 @@ def live(
     with app.store.read() as tx:
         projections = project(tx, world_now(tx, app.worlds), app.now(tx))
         backtested = tx.meta.get("backtest") is not None
-        unread = tx.ledger.last() - (last.upto if (last := tx.journal.last()) else 0)
+        waiting = unread(tx)
         is_demo = bool(tx.meta.get("demo"))
     if not backtested:
         here.warn(
             "no backtest was kept, so the breaker knows no busiest hour; "
             f"run {here.line('backtest')} first"
         )
-    if unread:
-        here.warn(f"{unread} events are unread; run {here.line('worker --once')} first")
+    if waiting:
+        here.warn(f"{waiting} events are unread; run {here.line('worker --once')} first")
     if not app.sending.channels:
         here.warn("no channel is set up: the mailbox goes on catching every message")
     if is_demo:

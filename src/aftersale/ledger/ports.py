@@ -3,7 +3,7 @@
 Every method works inside the transaction it was obtained from (`programme/ports.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -64,8 +64,19 @@ class Ledger(Protocol):
         """The newest conflicts first."""
         ...
 
-    def read(self, after: Position, limit: int, *, upto: Position | None = None) -> list[Entry]:
-        """Entries in (after, upto] by position, with the customer each was admitted for."""
+    def read(
+        self,
+        after: Position,
+        limit: int,
+        *,
+        upto: Position | None = None,
+        shards: Collection[int] | None = None,
+    ) -> list[Entry]:
+        """Entries in (after, upto] by position, with the customer each was admitted for.
+
+        `shards` narrows to entries of their customers, of everybody, and of merges, which may
+        concern a customer of theirs besides the one they stand under; None means all.
+        """
         ...
 
     def of_customers(
@@ -89,8 +100,13 @@ class Ledger(Protocol):
         """The latest `at` of all entries; None in an empty ledger."""
         ...
 
-    def oldest_after(self, after: Position) -> Instant | None:
-        """`received_at` of the first entry after the position; None where there is none."""
+    def oldest_after(
+        self, after: Position, *, shards: Collection[int] | None = None
+    ) -> Instant | None:
+        """`received_at` of the first entry after the position; None where there is none.
+
+        `shards` as in `read`.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from aftersale.delivery.ports import Mailbox, Outbox
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Identities, Ledger, PersonalData
 from aftersale.turn.ports import Decisions, Journal, States
+from aftersale.turn.shards import Lease, Shards
 
 
 class Deployment(msgspec.Struct, frozen=True, gc=False):
@@ -50,8 +51,11 @@ class Deployments(Protocol):
 class Meta(Protocol):
     """Small named values of the store: mode, clock, secrets, progress of imports."""
 
-    def get(self, name: str) -> Any:
-        """The value (any JSON-like value), None where there is none."""
+    def get(self, name: str, *, hold: bool = False) -> Any:
+        """The value (any JSON-like value), None where there is none.
+
+        `hold`: nobody else reads it to change it until this transaction ends.
+        """
         ...
 
     def set(self, name: str, value: Any) -> None:
@@ -80,6 +84,11 @@ class Transaction(Protocol):
     @property
     def states(self) -> States:
         """Where each customer stands."""
+        ...
+
+    @property
+    def shards(self) -> Shards:
+        """Who works on which customers, and how far each share has come."""
         ...
 
     @property
@@ -119,8 +128,33 @@ class Store(Protocol):
     def write(self) -> AbstractContextManager[Transaction]:
         """A transaction that may write; commits at the end of the block, undone on an error.
 
-        On SQLite BEGIN IMMEDIATE: one at a time; others wait, then Operational.
+        One at a time in the whole store; others wait, then Operational.
         """
+        ...
+
+    def work(self, lease: Lease | None = None) -> AbstractContextManager[Transaction]:
+        """A transaction that carries the customers of the lease's shards on; None: of all.
+
+        One at a time for each shard, beside `write` and the work on other shards where the store
+        can. LeaseLost where somebody else holds one of the shards by now. It may not append to
+        the ledger.
+        """
+        ...
+
+    def lease(self, holder: str, seconds: float) -> Lease:
+        """Say that this worker lives, and hold a fair share of the shards for so many seconds.
+
+        Leases that are held are renewed, free ones and those that ran out are taken, what is
+        above a fair share is given up. The clock is that of the store, not of the worker.
+        """
+        ...
+
+    def renew(self, lease: Lease, seconds: float) -> None:
+        """Hold for so many seconds more what is still held of the lease."""
+        ...
+
+    def release(self, holder: str) -> None:
+        """Give up everything: this worker ends."""
         ...
 
     def read(self) -> AbstractContextManager[Transaction]:

@@ -51,7 +51,7 @@ class App(msgspec.Struct, frozen=True):
             tx.deployments.add(deployment)
             self.worlds.compiled(tx, version)
             if latest is not None:
-                tx.meta.set("sweep", value=True)
+                tx.shards.sweep(None, wanted=True)
             return deployment
 
     def files(self) -> dict[str, str]:

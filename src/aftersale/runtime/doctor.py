@@ -115,15 +115,13 @@ def _programme(app: App, tx: Transaction) -> list[Finding]:
 
 
 def _data(tx: Transaction, now: Instant) -> list[Finding]:
-    last = tx.journal.last()
-    upto = last.upto if last else 0
     newest = tx.ledger.newest_at()
-    oldest = tx.ledger.oldest_after(upto)
+    oldest = oldest_unread(tx)
     waits = now - oldest if oldest is not None else 0
     conflicts = len(tx.ledger.conflicts(limit=100))
     return [
         Finding("newest event", format_instant(newest) if newest is not None else "none"),
-        Finding("unread events", str(tx.ledger.last() - upto)),
+        Finding("unread events", str(unread(tx))),
         Finding(
             "oldest unread event",
             f"{format_duration(waits)} old" if oldest is not None and waits > 0 else "none is due",
@@ -133,6 +131,24 @@ def _data(tx: Transaction, now: Instant) -> list[Finding]:
         ),
         Finding("conflicts", str(conflicts) if conflicts < 100 else "100 or more"),
     ]
+
+
+def unread(tx: Transaction) -> int:
+    """How many events no turn has taken; of several shards as many as the last one lacks."""
+    return tx.ledger.last() - min(shard.upto for shard in tx.shards.all())
+
+
+def oldest_unread(tx: Transaction) -> Instant | None:
+    """When the oldest event arrived that no turn has taken; None where all is read."""
+    shards = tx.shards.all()
+    behind: dict[int, list[int]] = {}
+    for shard in shards:
+        behind.setdefault(shard.upto, []).append(shard.number)
+    found = [
+        tx.ledger.oldest_after(upto, shards=None if len(behind) == 1 else numbers)
+        for upto, numbers in behind.items()
+    ]
+    return min((at for at in found if at is not None), default=None)
 
 
 def _worker(tx: Transaction, now: Instant, system: Instant) -> list[Finding]:

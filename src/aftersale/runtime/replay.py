@@ -18,6 +18,7 @@ from aftersale.runtime.worlds import Worlds, lineages
 from aftersale.turn.decision import Decision, decision_name
 from aftersale.turn.ports import TurnRecord, unpack_woken
 from aftersale.turn.programme import World
+from aftersale.turn.shards import Front, numbers
 from aftersale.turn.state import State, bounded, decode
 from aftersale.turn.together import Cut, advance_together
 
@@ -78,9 +79,9 @@ def _turn(
     states: dict[CustomerId, bytes],
     alter: Alter | None,
 ) -> list[Decision]:
-    entries = []
-    if record.upto > record.after:
-        entries = tx.ledger.read(record.after, record.upto - record.after, upto=record.upto)
+    front = _front(tx, record)
+    span = record.upto - record.after
+    entries = tx.ledger.read(record.after, span, upto=record.upto, shards=front.only)
     if alter is not None:
         entries = [new for entry in entries if (new := alter(entry)) is not None]
     cut = Cut(record.now, record.own, record.rings, unpack_woken(record.woken))
@@ -90,7 +91,7 @@ def _turn(
         return decode(blob) if blob is not None else State()
 
     decisions: list[Decision] = []
-    for customer, state, outcomes in advance_together(load, entries, world, cut):
+    for customer, state, outcomes in advance_together(load, entries, world, cut, front.has):
         for outcome in outcomes:
             decisions += outcome.decisions
         if state is None:
@@ -98,6 +99,13 @@ def _turn(
         else:
             states[customer] = bounded(state)
     return decisions
+
+
+def _front(tx: Transaction, record: TurnRecord) -> Front:
+    """Whose customers the turn took. Of the others nothing need be known but that they are."""
+    shards, count = numbers(record.shards), tx.shards.count
+    elsewhere = dict.fromkeys(set(range(count)) - set(shards), record.upto)
+    return Front(shards, record.after, record.upto, record.now, elsewhere, count)
 
 
 def _compare(

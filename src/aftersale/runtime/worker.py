@@ -19,10 +19,14 @@ from aftersale.runtime.intake import own_entry
 from aftersale.runtime.sending import Sending
 from aftersale.runtime.turns import Turns
 from aftersale.runtime.worlds import Worlds
+from aftersale.turn.shards import Lease
 from aftersale.turn.state import decode
 
 GRID = HOUR
 """With a driven clock messages go out at the latest this long after they were decided."""
+
+_FITS = 0
+"""Whoever works on this shard fits the thresholds of all."""
 
 
 class Worked(msgspec.Struct):
@@ -73,23 +77,25 @@ class Worker:
         worked.clock = max(until, worked.clock)
         return worked
 
-    def once(self, now: Instant) -> Worked:
-        """One live round at the machine's time; a clock that jumped back stands still."""
+    def once(self, now: Instant, *, lease: Lease | None = None) -> Worked:
+        """One live round at the machine's time; a clock that jumped back stands still.
+
+        `lease`: whose customers are carried on, None: everybody.
+        """
         with self._store.read() as tx:
-            last = tx.journal.last()
-        worked = Worked(clock=max(now, last.now if last else now))
-        self._drain(worked, own=False)
-        if self._know_more(worked.clock):
-            self._drain(worked, own=False)
+            worked = Worked(clock=max(now, *(shard.now for shard in tx.shards.all())))
+        self._drain(worked, own=False, lease=lease)
+        if self._know_more(worked.clock, lease):
+            self._drain(worked, own=False, lease=lease)
         return worked
 
     def recover(self, now: Instant) -> int:
         """Settle what a crash left behind."""
         return self._sending.recover(now)
 
-    def _drain(self, worked: Worked, *, own: bool) -> None:
+    def _drain(self, worked: Worked, *, own: bool, lease: Lease | None = None) -> None:
         while True:
-            turned = self._turns.turn(worked.clock, own=own)
+            turned = self._turns.turn(worked.clock, own=own, lease=lease)
             if turned is not None:
                 worked.events += turned.events
                 worked.decisions += turned.decisions
@@ -121,10 +127,9 @@ class Worker:
     def _following(self, clock: Instant) -> Instant | None:
         """The next instant at which something is due; None where nothing is."""
         with self._store.read() as tx:
-            last = tx.journal.last()
             found = [
                 tx.states.next_alarm(),
-                tx.ledger.oldest_after(last.upto if last else 0),
+                tx.ledger.oldest_after(min(shard.upto for shard in tx.shards.all())),
                 self._calibrate_at(tx),
             ]
         ahead = [at for at in found if at is not None]
@@ -139,20 +144,39 @@ class Worker:
         policy = self._worlds.compiled(tx, version).programme.policy
         return fits[-1].at + policy.calibrate_every
 
-    def _know_more(self, now: Instant) -> bool:
+    def _know_more(self, now: Instant, lease: Lease | None = None) -> bool:
         """When all is read: fit thresholds if it is time, then wake everybody they concern."""
-        with self._store.write() as tx:
-            due = self._calibrate_at(tx)
-            if (due is None and tx.states.count()) or (due is not None and due <= now):
-                self._calibrate(tx, now)
-                return True
-            if tx.meta.get("sweep"):
-                tx.meta.set("sweep", value=False)
-                tx.states.wake_all(now)
-                return True
-            return False
+        mine = None if lease is None else lease.tokens
+        with self._store.read() as tx:
+            fits = mine is None or _FITS in mine
+            name = self._fit_due(tx, now) if fits else ""
+            tables = self._fitted(tx, name, now) if name else b""
+            swept = [shard.number for shard in tx.shards.all() if shard.sweep]
+            swept = [number for number in swept if mine is None or number in mine]
+        if tables:
+            self._calibrate(name, tables, now)
+            return True
+        if swept:
+            with self._store.work(lease) as tx:
+                tx.shards.sweep(swept, wanted=False)
+                tx.states.wake_all(now, shards=None if tx.shards.count == len(swept) else swept)
+            return True
+        return False
 
-    def _calibrate(self, tx: Transaction, now: Instant) -> None:
+    def _fit_due(self, tx: Transaction, now: Instant) -> str:
+        """The name of the calibration that is due, empty where none is."""
+        due = self._calibrate_at(tx)
+        is_due = bool(tx.states.count()) if due is None else due <= now
+        return f"calibration:{now}" if is_due else ""
+
+    def _calibrate(self, name: str, tables: bytes, now: Instant) -> None:
+        """Tell everybody what was fitted, unless somebody else was faster."""
+        payload = encode_body(CalibrationFitted(version=name, tables=msgspec.Raw(tables)))
+        with self._store.write() as tx:
+            if self._fit_due(tx, now):
+                tx.ledger.append([own_entry("calibration.fitted", name, payload, now)])
+
+    def _fitted(self, tx: Transaction, name: str, now: Instant) -> bytes:
         world = self._worlds.now(tx)
         fitting = Fitting(world.catalogue, now)
         after = 0
@@ -160,7 +184,4 @@ class Worker:
             for row in rows:
                 fitting.add(decode(row.blob).profile)
             after = rows[-1].customer
-        name = f"calibration:{now}"
-        tables = encode(fitting.fitted(name))
-        payload = encode_body(CalibrationFitted(version=name, tables=msgspec.Raw(tables)))
-        tx.ledger.append([own_entry("calibration.fitted", name, payload, now)])
+        return encode(fitting.fitted(name))

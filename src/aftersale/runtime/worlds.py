@@ -56,10 +56,10 @@ class Worlds:
         return latest.version
 
     def now(self, tx: Transaction) -> World:
-        """The world in which the next turn will decide."""
-        last = tx.journal.last()
+        """The world as far as any turn knows it."""
+        upto = max(shard.upto for shard in tx.shards.all())
         since = tx.meta.get("since") or {}
-        return self.at(tx, last.upto if last else 0, self.newest(tx), since)
+        return self.at(tx, upto, self.newest(tx), since)
 
     def at(
         self, tx: Transaction, position: Position, version: int, since: Mapping[str, Instant]

@@ -27,11 +27,12 @@ from aftersale.testing.storage_examples import (
     raises,
     undo,
 )
+from aftersale.testing.storage_shard_suite import ShardSuite
 from aftersale.testing.storage_turn_suite import TurnSuite
 from aftersale.turn.ports import StateRow
 
 
-class StorageSuite(TurnSuite):
+class StorageSuite(TurnSuite, ShardSuite):
     """One test a sentence; every adapter passes all of them."""
 
     # --- transactions ---------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What must a store offer so that a turn happens completely or not at all?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 from aftersale.turn.decision import Decision
+from aftersale.turn.shards import ShardNumber
 
 
 class StateRow(msgspec.Struct, frozen=True, gc=False):
@@ -36,6 +37,8 @@ class TurnRecord(msgspec.Struct, frozen=True, gc=False):
     engine: str
     woken: bytes = b""
     """msgpack map of the customers that an alarm woke to its instant, see `pack_woken`."""
+    shards: int = 1
+    """Whose customers it took, see `shards.bits`: entries of others in that stretch are not its."""
 
 
 def pack_woken(woken: dict[CustomerId, Instant]) -> bytes:
@@ -72,11 +75,16 @@ class States(Protocol):
         """Drop the row of a customer that was absorbed or erased."""
         ...
 
-    def due(self, until: Instant, limit: int) -> list[tuple[CustomerId, Instant]]:
-        """Customers whose alarm is at or before `until`, earliest first (ties: lower id)."""
+    def due(
+        self, until: Instant, limit: int, *, shards: Collection[ShardNumber] | None = None
+    ) -> list[tuple[CustomerId, Instant]]:
+        """Customers whose alarm is at or before `until`, earliest first (ties: lower id).
+
+        `shards` narrows to their customers; None means all.
+        """
         ...
 
-    def wake_all(self, at: Instant) -> int:
+    def wake_all(self, at: Instant, *, shards: Collection[ShardNumber] | None = None) -> int:
         """Set every alarm that is later, or not set, to `at`; how many rows there are."""
         ...
 
@@ -100,6 +108,10 @@ class StaleState(Exception):
 class Journal(Protocol):
     """Every turn in order: with the ledger it is the whole history of decisions."""
 
+    def following(self) -> int:
+        """The number of a turn that is about to be taken: above that of every committed one."""
+        ...
+
     def append(self, record: TurnRecord) -> None:
         """Add the line of a turn."""
         ...
@@ -109,7 +121,7 @@ class Journal(Protocol):
         ...
 
     def last(self) -> TurnRecord | None:
-        """The newest line: its `upto` is the cursor of the turn loop."""
+        """The line with the highest number."""
         ...
 
 

@@ -61,6 +61,9 @@ class State(msgspec.Struct, array_like=True):
     """The earliest alarm of all that the state holds."""
     advanced_at: Instant = NOTHING
     """When the last input was taken: with a driven clock no input is taken before it."""
+    gone: bool = False
+    """Merged into a customer of another shard, which will take this state over: nothing more is
+    decided about it."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from aftersale.delivery.ports import UNKNOWN
 from aftersale.kernel.instants import DAY, HOUR, Instant
 from aftersale.programme.ports import Transaction
+from aftersale.runtime.doctor import oldest_unread
 from aftersale.runtime.sending import REHEARSE, STOPPED, mode_of
 from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
@@ -186,8 +187,7 @@ def needs_of(pages: Pages, tx: Transaction, now: Instant) -> list[Need]:
         what = f"{count} events were told twice, with different contents"
         hint = "The first telling stands. See which source repeats its ids"
         found.append(Need(urgent=False, what=what, hint=hint, address="/health"))
-    last = tx.journal.last()
-    oldest = tx.ledger.oldest_after(last.upto if last else 0)
+    oldest = oldest_unread(tx)
     if oldest is not None:
         what = f"Events wait to be read, the oldest for {span(max(now - oldest, 0))}"
         late = now - oldest > HOUR

@@ -1,11 +1,13 @@
 """How does the store in memory keep states, decisions and what goes out?"""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
+from aftersale.adapters.storage._memory_shards import narrowed
 from aftersale.adapters.storage._memory_shelves import Shelves, newest
 from aftersale.delivery.life import may_move
 from aftersale.delivery.ports import QUEUED, SENT, UNKNOWN, Caught, Send
@@ -13,6 +15,7 @@ from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import DecisionRow, StaleState, StateRow, TurnRecord
+from aftersale.turn.shards import ShardNumber
 
 Name = TypeVar("Name", str, tuple[str, str, str])
 
@@ -41,16 +44,20 @@ class MemoryStates:
         self._s.writing()
         self._s.set_state(customer, None)
 
-    def due(self, until: Instant, limit: int) -> list[tuple[CustomerId, Instant]]:
-        end = bisect_left(self._s.alarms, (until + 1,))
-        return [(customer, at) for at, customer in self._s.alarms[: min(end, limit)]]
+    def due(
+        self, until: Instant, limit: int, *, shards: Collection[ShardNumber] | None = None
+    ) -> list[tuple[CustomerId, Instant]]:
+        mine, alarms = narrowed(self._s, shards), self._s.alarms
+        due = (alarms[n] for n in range(bisect_left(alarms, (until + 1,))))
+        return list(islice(((customer, at) for at, customer in due if mine(customer)), limit))
 
-    def wake_all(self, at: Instant) -> int:
+    def wake_all(self, at: Instant, *, shards: Collection[ShardNumber] | None = None) -> int:
         self._s.writing()
+        mine = narrowed(self._s, shards)
         for customer, row in list(self._s.states.items()):
-            if row.wakes_at is None or row.wakes_at > at:
+            if mine(customer) and (row.wakes_at is None or row.wakes_at > at):
                 self._s.set_state(customer, msgspec.structs.replace(row, wakes_at=at))
-        return len(self._s.states)
+        return sum(map(mine, self._s.states))
 
     def next_alarm(self) -> Instant | None:
         return self._s.alarms[0][0] if self._s.alarms else None
@@ -68,6 +75,9 @@ class MemoryJournal:
 
     def __init__(self, shelves: Shelves) -> None:
         self._s = shelves
+
+    def following(self) -> int:
+        return max(self._s.turns, default=0) + 1
 
     def append(self, record: TurnRecord) -> None:
         self._s.writing()

@@ -1,10 +1,12 @@
 """How does the store in memory keep events, customers and what names them?"""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
+from aftersale.adapters.storage._memory_shards import narrowed
 from aftersale.adapters.storage._memory_shelves import Shelves, newest
 from aftersale.events.event import Entry, Ref
 from aftersale.events.vocabulary import decode_body
@@ -27,7 +29,7 @@ class MemoryLedger:
 
     def append(self, rows: Sequence[NewEntry]) -> list[Position]:
         s = self._s
-        s.writing()
+        s.appending()
         positions = []
         for row in rows:
             if row.key in s.keys:
@@ -52,13 +54,17 @@ class MemoryLedger:
     def conflicts(self, limit: int = 100) -> list[Conflict]:
         return newest(self._s.conflicts.values(), limit)
 
-    def read(self, after: Position, limit: int, *, upto: Position | None = None) -> list[Entry]:
+    def read(
+        self,
+        after: Position,
+        limit: int,
+        *,
+        upto: Position | None = None,
+        shards: Collection[int] | None = None,
+    ) -> list[Entry]:
         last = self.last() if upto is None else min(upto, self.last())
-        first = max(after, 0) + 1
-        return [
-            self._entry(position, self._s.entries[position].customer)
-            for position in range(first, min(last, first + limit - 1) + 1)
-        ]
+        found = islice(self._concerning(shards, max(after, 0) + 1, last), limit)
+        return [self._entry(position, self._s.entries[position].customer) for position in found]
 
     def of_customers(
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None
@@ -89,9 +95,21 @@ class MemoryLedger:
     def newest_at(self) -> Instant | None:
         return self._s.numbers.get("newest_at")
 
-    def oldest_after(self, after: Position) -> Instant | None:
-        entry = self._s.entries.get(max(after, 0) + 1)
-        return None if entry is None else entry.received_at
+    def oldest_after(
+        self, after: Position, *, shards: Collection[int] | None = None
+    ) -> Instant | None:
+        for position in self._concerning(shards, max(after, 0) + 1, self.last()):
+            return self._s.entries[position].received_at
+        return None
+
+    def _concerning(
+        self, shards: Collection[int] | None, first: Position, last: Position
+    ) -> Iterator[Position]:
+        mine, entries = narrowed(self._s, shards), self._s.entries
+        for position in range(first, last + 1):
+            entry = entries[position]
+            if entry.customer == 0 or entry.type == "customer.merged" or mine(entry.customer):
+                yield position
 
     def _entry(self, position: Position, customer: CustomerId) -> Entry:
         row = self._s.entries[position]

@@ -12,15 +12,19 @@ from aftersale.ledger.ports import Conflict, NewEntry, PersonalRow
 from aftersale.programme.ports import Deployment
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import StateRow, TurnRecord
+from aftersale.turn.shards import Lease, Shard, ShardNumber
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
+_NOBODYS = Lease()
+
+
 class Shelves:
     """Everything that is kept, and how to undo what the running transaction did."""
 
-    def __init__(self) -> None:
+    def __init__(self, shards: int) -> None:
         self.entries: dict[Position, NewEntry] = {}
         self.keys: dict[bytes, Position] = {}
         self.positions: dict[CustomerId, dict[Position, None]] = {}
@@ -45,12 +49,22 @@ class Shelves:
         self.deployments: dict[int, Deployment] = {}
         self.meta: dict[str, bytes] = {}
         self.numbers: dict[str, int] = {}
+        self.shards: dict[ShardNumber, Shard] = {n: Shard(n) for n in range(shards)}
+        self.leases: dict[ShardNumber, tuple[str, int, Instant]] = {}
+        """Shard → holder, token, until when."""
+        self.workers: dict[str, Instant] = {}
         self.writable = False
+        self.lease: Lease | None = Lease()
+        """Of the running transaction; None: it works on every shard."""
+        self.alone = False
+        """Whether the transaction is the only one that writes, so it may append."""
         self.spoiled: Exception | None = None
         self._undo: list[Callable[[], None]] = []
 
-    def begin(self, *, writable: bool) -> None:
+    def begin(self, *, writable: bool, alone: bool = False, lease: Lease | None = _NOBODYS) -> None:
         self.writable = writable
+        self.alone = alone
+        self.lease = lease
         self.spoiled = None
 
     def commit(self) -> None:
@@ -70,6 +84,11 @@ class Shelves:
     def writing(self) -> None:
         if not self.writable:
             raise RuntimeError("this view of the store is for reading only")
+
+    def appending(self) -> None:
+        self.writing()
+        if not self.alone:
+            raise RuntimeError("what a worker does on its shards may not append to the ledger")
 
     def put(self, shelf: dict[K, V], key: K, value: V) -> None:
         """Set one value."""

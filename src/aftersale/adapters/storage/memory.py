@@ -6,12 +6,13 @@ in comes out as it would from there: tuples inside values become lists.
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from aftersale.adapters.clock import now
 from aftersale.adapters.storage._memory_deeds import (
     MemoryDecisions,
     MemoryJournal,
@@ -24,9 +25,12 @@ from aftersale.adapters.storage._memory_facts import (
     MemoryLedger,
     MemoryPersonalData,
 )
+from aftersale.adapters.storage._memory_shards import MemoryShards, check_lease, take
 from aftersale.adapters.storage._memory_shelves import Shelves
 from aftersale.kernel.errors import Operational, Refusal
+from aftersale.kernel.instants import SECOND, Instant
 from aftersale.programme.ports import Deployment
+from aftersale.turn.shards import Lease
 
 
 class _Deployments:
@@ -62,7 +66,7 @@ class _Meta:
     def __init__(self, shelves: Shelves) -> None:
         self._s = shelves
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str, *, hold: bool = False) -> Any:
         data = self._s.meta.get(name)
         return None if data is None else msgspec.msgpack.decode(data)
 
@@ -74,11 +78,12 @@ class _Meta:
 class MemoryTransaction:
     """The store's parts inside one transaction."""
 
-    def __init__(self, shelves: Shelves) -> None:
+    def __init__(self, shelves: Shelves, clock: Callable[[], Instant]) -> None:
         self.ledger = MemoryLedger(shelves)
         self.identities = MemoryIdentities(shelves)
         self.personal = MemoryPersonalData(shelves)
         self.states = MemoryStates(shelves)
+        self.shards = MemoryShards(shelves, clock)
         self.journal = MemoryJournal(shelves)
         self.decisions = MemoryDecisions(shelves)
         self.outbox = MemoryOutbox(shelves)
@@ -90,29 +95,56 @@ class MemoryTransaction:
 class MemoryStore:
     """A store in this process; one block at a time, readers included."""
 
-    def __init__(self, *, wait: float = 10.0) -> None:
-        """`wait` is how many seconds a block waits for the one before it."""
+    def __init__(
+        self,
+        *,
+        wait: float = 10.0,
+        shards: int = 1,
+        clock: Callable[[], Instant] = now,
+    ) -> None:
+        """`wait` is how many seconds a block waits for the one before it; `clock` is of leases."""
         self._wait = wait
-        self._shelves = Shelves()
-        self._transaction = MemoryTransaction(self._shelves)
+        self._clock = clock
+        self._shelves = Shelves(shards)
+        self._transaction = MemoryTransaction(self._shelves, clock)
         self._turn = threading.RLock()
         self._local = threading.local()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[MemoryTransaction]:
         """A transaction that may write; kept at the end of the block, undone on an error."""
+        with self._written(alone=True, lease=Lease()) as transaction:
+            yield transaction
+
+    @contextlib.contextmanager
+    def work(self, lease: Lease | None = None) -> Iterator[MemoryTransaction]:
+        """A transaction that works on the shards of the lease, None: on all."""
+        with self._written(alone=False, lease=lease) as transaction:
+            check_lease(self._shelves)
+            yield transaction
+
+    def lease(self, holder: str, seconds: float) -> Lease:
+        """Hold a fair share of the shards for so many seconds."""
         with self._alone():
-            self._local.writing = True
-            self._shelves.begin(writable=True)
-            try:
-                yield self._transaction
-                self._shelves.commit()
-            except BaseException:
-                self._shelves.roll_back()
-                raise
-            finally:
-                self._shelves.begin(writable=False)
-                self._local.writing = False
+            shards = self._transaction.shards
+            return take(self._shelves, shards, holder, seconds, self._clock())
+
+    def renew(self, lease: Lease, seconds: float) -> None:
+        """Hold for so many seconds more what is still held of the lease."""
+        with self._alone():
+            until = self._clock() + int(seconds * SECOND)
+            self._shelves.workers[lease.holder] = until
+            for number, token in lease.tokens.items():
+                if self._shelves.leases[number][:2] == (lease.holder, token):
+                    self._shelves.leases[number] = (lease.holder, token, until)
+
+    def release(self, holder: str) -> None:
+        """Give up everything: this worker ends."""
+        with self._alone():
+            self._shelves.workers.pop(holder, None)
+            for number, (owner, token, _) in list(self._shelves.leases.items()):
+                if owner == holder:
+                    self._shelves.leases[number] = ("", token, 0)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[MemoryTransaction]:
@@ -155,6 +187,21 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    @contextlib.contextmanager
+    def _written(self, *, alone: bool, lease: Lease | None) -> Iterator[MemoryTransaction]:
+        with self._alone():
+            self._local.writing = True
+            self._shelves.begin(writable=True, alone=alone, lease=lease)
+            try:
+                yield self._transaction
+                self._shelves.commit()
+            except BaseException:
+                self._shelves.roll_back()
+                raise
+            finally:
+                self._shelves.begin(writable=False)
+                self._local.writing = False
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -30,6 +30,11 @@ class SqliteJournal:
         self._session = session
         self._read = session.connection
 
+    def following(self) -> int:
+        """One more than the highest number."""
+        ((turn,),) = self._read.execute("SELECT coalesce(max(turn), 0) + 1 FROM turns")
+        return int(turn)
+
     def append(self, record: TurnRecord) -> None:
         """Add the line of a turn; ValueError where that turn has one."""
         r = record

@@ -71,8 +71,8 @@ class SqliteMeta:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def get(self, name: str) -> Any:
-        """The value, None where there is none."""
+    def get(self, name: str, *, hold: bool = False) -> Any:
+        """The value, None where there is none; whoever writes holds everything."""
         row = self._session.connection.execute(
             "SELECT value FROM meta WHERE name = ?", (name,)
         ).fetchone()

@@ -37,6 +37,9 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "suppressions": frozenset({"hash"}),
     "states": frozenset({"customer", "version", "wakes_at", "blob"}),
     "counters": frozenset({"name", "value"}),
+    "shards": frozenset({"number", "upto", "now", "sweep"}),
+    "leases": frozenset({"shard", "holder", "token", "until"}),
+    "workers": frozenset({"holder", "until"}),
     "turns": frozenset({
         "turn", "now", "own", "after_position", "upto_position", "programme", "engine",
         "woken",

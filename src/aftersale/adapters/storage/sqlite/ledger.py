@@ -1,7 +1,7 @@
 """How do events lie in the file?"""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
@@ -38,7 +38,7 @@ class SqliteLedger:
 
     def append(self, rows: Sequence[NewEntry]) -> list[Position]:
         """Add rows in order; ascending positions. ValueError where a key is there already."""
-        write = self._session.writing()
+        write = self._session.appending()
         number = self._session.words.number
         first = self.last() + 1
         positions = list(range(first, first + len(rows)))
@@ -94,8 +94,15 @@ class SqliteLedger:
         )
         return [Conflict(*row) for row in rows]
 
-    def read(self, after: Position, limit: int, *, upto: Position | None = None) -> list[Entry]:
-        """Entries in (after, upto] by position, with the customer each was admitted for."""
+    def read(
+        self,
+        after: Position,
+        limit: int,
+        *,
+        upto: Position | None = None,
+        shards: Collection[int] | None = None,
+    ) -> list[Entry]:
+        """Entries in (after, upto] by position; all customers of a file are one shard."""
         rows = self._read.execute(
             f"SELECT customer, {_EVENT} FROM events"
             " WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
@@ -142,7 +149,9 @@ class SqliteLedger:
         ((at,),) = self._read.execute("SELECT value FROM counters WHERE name = 'newest_at'")
         return None if at is None else int(at)
 
-    def oldest_after(self, after: Position) -> Instant | None:
+    def oldest_after(
+        self, after: Position, *, shards: Collection[int] | None = None
+    ) -> Instant | None:
         """`received_at` of the first entry after the position; None where there is none."""
         row = self._read.execute(
             "SELECT received_at FROM events WHERE position > ? ORDER BY position LIMIT 1",

@@ -6,15 +6,30 @@ from collections.abc import Iterable
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
 from aftersale.adapters.storage.sqlite.words import Words
 from aftersale.kernel.ids import CustomerId
+from aftersale.turn.shards import Lease
+
+_NOBODYS = Lease()
 
 
 class Session:
     """One transaction on one connection."""
 
-    def __init__(self, connection: sqlite3.Connection, words: Words, *, writable: bool) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        words: Words,
+        *,
+        writable: bool,
+        alone: bool = False,
+        lease: Lease | None = _NOBODYS,
+    ) -> None:
         self.connection = connection
         self.words = words
         self.writable = writable
+        self.alone = alone
+        """Whether it may append to the ledger: what a worker does on its shards may not."""
+        self.lease = lease
+        """On whose shards it works; None: on all."""
         self.spoiled: Exception | None = None
         """Why this transaction may only be undone."""
         self.erased = False
@@ -25,6 +40,12 @@ class Session:
         if not self.writable:
             raise RuntimeError("this view of the store is for reading only")
         return self.connection
+
+    def appending(self) -> sqlite3.Connection:
+        """The connection, for a statement that appends to the ledger."""
+        if self.writable and not self.alone:
+            raise RuntimeError("what a worker does on its shards may not append to the ledger")
+        return self.writing()
 
     def spoil(self, error: Exception) -> Exception:
         """Let the transaction end undone, even where the error is caught inside the block."""

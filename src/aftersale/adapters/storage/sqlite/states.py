@@ -1,7 +1,7 @@
 """How do the states of customers lie in the file, and who wakes next?"""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
 from aftersale.adapters.storage.sqlite.session import Session
@@ -64,7 +64,9 @@ class SqliteStates:
         gone = self._session.writing().execute("DELETE FROM states WHERE customer = ?", (customer,))
         self._count(-gone.rowcount)
 
-    def due(self, until: Instant, limit: int) -> list[tuple[CustomerId, Instant]]:
+    def due(
+        self, until: Instant, limit: int, *, shards: Collection[int] | None = None
+    ) -> list[tuple[CustomerId, Instant]]:
         """Customers whose alarm is at or before `until`, earliest first (ties: lower id)."""
         rows = self._read.execute(
             "SELECT customer, wakes_at FROM states"
@@ -73,7 +75,7 @@ class SqliteStates:
         )
         return [(customer, wakes_at) for customer, wakes_at in rows.fetchall()]
 
-    def wake_all(self, at: Instant) -> int:
+    def wake_all(self, at: Instant, *, shards: Collection[int] | None = None) -> int:
         """Set every alarm that is later, or not set, to `at`; how many rows there are."""
         self._session.writing().execute(
             "UPDATE states SET wakes_at = ?1 WHERE wakes_at > ?1 OR wakes_at IS NULL", (at,)

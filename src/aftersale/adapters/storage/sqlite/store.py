@@ -22,9 +22,11 @@ from aftersale.adapters.storage.sqlite.ledger import SqliteLedger
 from aftersale.adapters.storage.sqlite.outbox import SqliteMailbox, SqliteOutbox
 from aftersale.adapters.storage.sqlite.personal import SqlitePersonalData
 from aftersale.adapters.storage.sqlite.session import Session
+from aftersale.adapters.storage.sqlite.shards import SqliteShards
 from aftersale.adapters.storage.sqlite.states import SqliteStates
 from aftersale.adapters.storage.sqlite.words import Words
 from aftersale.kernel.errors import Operational
+from aftersale.turn.shards import Lease
 
 _QUICKLY_COUNTED = {
     "events": "SELECT coalesce(max(position), 0) FROM events",
@@ -41,6 +43,7 @@ class SqliteTransaction:
         self.identities = SqliteIdentities(session)
         self.personal = SqlitePersonalData(session)
         self.states = SqliteStates(session)
+        self.shards = SqliteShards(session)
         self.journal = SqliteJournal(session)
         self.decisions = SqliteDecisions(session)
         self.outbox = SqliteOutbox(session)
@@ -91,6 +94,33 @@ class SqliteStore:
 
         Operational where others write for longer than `wait`.
         """
+        with self._alone(alone=True, lease=Lease()) as transaction:
+            yield transaction
+
+    @contextlib.contextmanager
+    def work(self, lease: Lease | None = None) -> Iterator[SqliteTransaction]:
+        """A transaction that works on the shard, one at a time like every other that writes."""
+        with self._alone(alone=False, lease=lease) as transaction:
+            transaction.shards.check()
+            yield transaction
+
+    def lease(self, holder: str, seconds: float) -> Lease:
+        """Hold the shard for so many seconds, where nobody else does."""
+        with self.write() as tx:
+            return tx.shards.take(holder, seconds)
+
+    def renew(self, lease: Lease, seconds: float) -> None:
+        """Hold for so many seconds more what is still held of the lease."""
+        with self.write() as tx:
+            tx.shards.renew(lease, seconds)
+
+    def release(self, holder: str) -> None:
+        """Give up everything: this worker ends."""
+        with self.write() as tx:
+            tx.shards.release(holder)
+
+    @contextlib.contextmanager
+    def _alone(self, *, alone: bool, lease: Lease | None) -> Iterator[SqliteTransaction]:
         self._be_outside_of_writing()
         self._leave_inherited()
         writing = self._writing
@@ -104,7 +134,7 @@ class SqliteStore:
             with faults(self.path):
                 if self._writer is None:
                     self._writer = self._open(writable=True)
-                yield from self._written(self._writer)
+                yield from self._written(self._writer, alone=alone, lease=lease)
         finally:
             self._local.writing = False
             writing.release()
@@ -152,8 +182,10 @@ class SqliteStore:
             while True:
                 self._idle.pop().connection.close()
 
-    def _written(self, link: _Link) -> Iterator[SqliteTransaction]:
-        session = Session(link.connection, link.words, writable=True)
+    def _written(
+        self, link: _Link, *, alone: bool, lease: Lease | None
+    ) -> Iterator[SqliteTransaction]:
+        session = Session(link.connection, link.words, writable=True, alone=alone, lease=lease)
         link.connection.execute("BEGIN IMMEDIATE")
         try:
             schema.check(link.connection, self.path)
