@@ -1,4 +1,4 @@
-"""Do both stores keep what the port promises, and do they agree with each other?"""
+"""Do the stores keep what the port promises?"""
 
 import shutil
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aftersale.adapters.storage.memory import MemoryStore
+from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.programme.ports import Store
 from aftersale.testing.storage_suite import StorageSuite
@@ -19,9 +20,16 @@ def empty_file(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(params=["memory", "memory-shards", "sqlite"])
+@pytest.fixture(params=["memory", "memory-shards", "sqlite", "postgres", "postgres-one-shard"])
 def store(request, tmp_path, empty_file) -> Iterator[Store]:
     made: Store
+    if request.param.startswith("postgres"):
+        address = request.getfixturevalue("database")
+        shards = 1 if request.param == "postgres-one-shard" else 6
+        made = PostgresStore(address, create=True, shards=shards)
+        yield made
+        made.close()
+        return
     if request.param.startswith("memory"):
         made = MemoryStore(shards=5 if request.param == "memory-shards" else 1)
     else:
@@ -32,4 +40,4 @@ def store(request, tmp_path, empty_file) -> Iterator[Store]:
 
 
 class TestStorage(StorageSuite):
-    """The suite of the port, over both adapters."""
+    """The suite of the port, over every adapter."""

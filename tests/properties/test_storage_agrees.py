@@ -1,17 +1,19 @@
-"""Is there any order of operations in which the two stores tell different things?"""
+"""Is there any order of operations in which two stores tell different things?"""
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aftersale.adapters.storage.memory import MemoryStore
+from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.delivery.life import LIFE
 from aftersale.events.event import Ref
@@ -180,6 +182,31 @@ def empty_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "store.db"
     SqliteStore(path, create=True).close()
     return path
+
+
+@pytest.fixture(scope="module")
+def emptied(database_server) -> Iterator[Callable[[], Store]]:
+    """A store in a database, empty again at every call."""
+    address = database_server.new_schema("agrees")
+    store = PostgresStore(address, create=True, shards=1)
+    with psycopg.connect(address, autocommit=True) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'agrees'")
+        kept = {"aftersale_schema", "newest", "shards", "leases"}
+        names = ", ".join(name for (name,) in tables if name not in kept)
+
+        def empty() -> Store:
+            connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+            connection.execute("UPDATE newest SET at = NULL")
+            return store
+
+        yield empty
+    store.close()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(blocks=BLOCKS)
+def test_whatever_is_done_a_database_tells_the_same(emptied, blocks) -> None:
+    assert observed(emptied(), blocks) == observed(MemoryStore(), blocks)
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])

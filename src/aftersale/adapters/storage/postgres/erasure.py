@@ -1,0 +1,57 @@
+"""Where does the database name people, and what does erasing one of them leave?
+
+A new column must be entered here before a store with it passes the tests: either it names
+nobody, or the erasure has a statement for it. What is deleted stays in the files of the server
+until it cleans them up; see docs/how-to/erase-a-person.md.
+"""
+
+from collections.abc import Sequence
+
+from aftersale.adapters.storage.postgres.connection import integers
+from aftersale.adapters.storage.postgres.session import Session
+from aftersale.kernel.ids import CustomerId
+from aftersale.kernel.instants import Instant
+
+PERSONAL: dict[str, frozenset[str]] = {
+    "personal": frozenset({"data"}),
+    "identities": frozenset({"value"}),
+    "outbox": frozenset({"data"}),
+    "mailbox": frozenset({"recipient", "subject", "html", "text", "headers"}),
+}
+"""Table → the columns that may hold what names a person."""
+
+_NOTHING = b"\x80"  # an empty msgpack map
+
+_STATEMENTS = {
+    "personal": "DELETE FROM personal WHERE customer = ANY(%(people)s::bigint[])",
+    "identities": "DELETE FROM identities WHERE customer = ANY(%(people)s::bigint[])",
+    "outbox": "UPDATE outbox SET data = %(nothing)s"
+    " WHERE customer = ANY(%(people)s::bigint[]) AND data <> %(nothing)s",
+    "mailbox": "DELETE FROM mailbox WHERE customer = ANY(%(people)s::bigint[])",
+}
+
+
+def erase(
+    session: Session, customer: CustomerId, at: Instant, suppression: Sequence[bytes]
+) -> dict[str, int]:
+    """Delete what names the person under each of its ids; rows changed per table.
+
+    The list of erasures gets a line for every id, so that it also serves a backup in which
+    the ids were not yet one person.
+    """
+    write = session.writing()
+    people = session.same_person(customer)
+    values = {"people": integers(people), "nothing": _NOTHING}
+    changed = {
+        table: write.execute(statement, values).rowcount for table, statement in _STATEMENTS.items()
+    }
+    with write.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO erasures (customer, at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(person, at) for person in people],
+        )
+        cursor.executemany(
+            "INSERT INTO suppressions VALUES (%s) ON CONFLICT DO NOTHING",
+            [(hashed,) for hashed in suppression],
+        )
+    return changed
