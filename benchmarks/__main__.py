@@ -11,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
@@ -33,6 +35,10 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "live-sqlite": live_sqlite,
     "live-sqlite-buying": live_sqlite_buying,
     "live-sqlite-backfill": live_sqlite_backfill,
+    "live-postgres-1": partial(live_postgres, workers=1, target=8_000),
+    "live-postgres-2": partial(live_postgres, workers=2, target=14_000),
+    "latency": latency,
+    "due": due,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
     "memory-sqlite": memory_sqlite,

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,16 @@ from aftersale.events.event import Event, Ref
 from aftersale.events.vocabulary import Body, ConsentEvent, CustomerUpdated
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import DAY, SECOND
+from aftersale.programme.ports import Store
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
 from aftersale.settings import Settings
+from aftersale.turn.shards import Lease
 from aftersale.turn.state import decode
 from benchmarks.decide import files
 from benchmarks.events import COUNTRIES, START, event_of, read_file
 from benchmarks.figures import Clock, mebibytes, peak_memory, spread, tidy, told
-from benchmarks.textbook import Textbook
+from benchmarks.textbook import Textbook, sqlite
 
 BATCH, BACKFILL = 2_000, 10_000
 EVENTS_OF_ONE = 2.5
@@ -79,13 +82,13 @@ class Half:
         return self.intake.cpu_seconds + self.turns.cpu_seconds
 
 
-def carry(app: App, batch: list[Event], half: Half) -> None:
-    """Take a batch in and turn until nothing is left to do."""
+def carry(app: App, batch: list[Event], half: Half, lease: Lease | None = None) -> None:
+    """Take a batch in and turn until nothing is left to do for the customers of the lease."""
     now = max(event.at for event in batch) + SECOND
     with half.intake.running(), app.store.write() as tx:
         taken = take_in(tx, batch, received_at=now)
     with half.turns.running():
-        while (turned := app.turns.turn(now, own=False)) is not None:
+        while (turned := app.turns.turn(now, own=False, lease=lease)) is not None:
             half.turned += 1
             half.decisions += turned.decisions
             half.sends += turned.sends
@@ -97,7 +100,11 @@ def carry(app: App, batch: list[Event], half: Half) -> None:
 def new_app(home: Path, batch: int) -> App:
     """An installation with the starter programme in an empty folder."""
     home.mkdir(parents=True)
-    store = SqliteStore(home / "aftersale.db", create=True)
+    return deployed(SqliteStore(home / "aftersale.db", create=True), home, batch)
+
+
+def deployed(store: Store, home: Path, batch: int) -> App:
+    """An installation on that store."""
     app = build(store, Settings(home=home, batch=batch))
     app.deploy(files())
     return app
@@ -197,27 +204,33 @@ live_sqlite_backfill: Callable[[int, Path], None] = partial(
 
 def textbook(path: Path, database: Path, customers: int, events: int) -> dict[str, Any]:
     """The textbook's way on the same events: the first half in bulk, then some one by one."""
-    shop = Textbook(database)
+    shop = Textbook(sqlite(database))
+    rest = half_in_bulk(shop, path, customers, events)
+    facts = taken_singly(shop, rest, max(events * 3 // 100, 1))
+    shop.close()
+    return {**facts, "durability": f"{DURABILITY}, one commit an event and one a delayed job"}
+
+
+def half_in_bulk(shop: Textbook, path: Path, customers: int, events: int) -> Iterator[Event]:
+    """Let the textbook's way know all customers and half of the events; the other half."""
     for batch in newcomers(customers):
         for event in batch:
             shop.in_bulk(event)
-    clock = Clock()
-    measured = max(events * 3 // 100, 1)
-    seen = done = jobs = 0
-    for some in _singly(path):
-        seen += 1
-        if seen <= events // 2:
-            shop.in_bulk(some)
-            continue
-        if seen == events // 2 + 1:
-            shop.commit()
-            jobs = shop.jobs_done
+    rest = (event for batch in read_file(path, BATCH) for event in batch)
+    for event in islice(rest, events // 2):
+        shop.in_bulk(event)
+    shop.commit()
+    return rest
+
+
+def taken_singly(shop: Textbook, rest: Iterator[Event], measured: int) -> dict[str, Any]:
+    """What it does with so many of the other half, one by one."""
+    clock, jobs, done = Clock(), shop.jobs_done, 0
+    for event in islice(rest, measured):
         with clock.running():
-            shop.take(some)
+            shop.take(event)
         done += 1
-        if done == measured:
-            break
-    facts = {
+    return {
         "events_per_second": done / clock.seconds,
         "per_cpu_second": done / clock.cpu_seconds,
         "events": done,
@@ -226,15 +239,7 @@ def textbook(path: Path, database: Path, customers: int, events: int) -> dict[st
         "sends": shop.count("sends"),
         "seconds": clock.seconds,
         "cpu_seconds": clock.cpu_seconds,
-        "durability": f"{DURABILITY}, one commit an event and one a delayed job",
     }
-    shop.close()
-    return facts
-
-
-def _singly(path: Path) -> Iterator[Event]:
-    for batch in read_file(path, BATCH):
-        yield from batch
 
 
 def _on_disk(path: Path) -> dict[str, Any]:

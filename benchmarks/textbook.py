@@ -9,9 +9,11 @@ Prepared statements, the right indexes, the same durability; nothing is slowed d
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import psycopg
 
 from aftersale.events.event import Event
 from aftersale.events.vocabulary import (
@@ -50,16 +52,66 @@ _WINBACK = 90 * DAY
 Profile = dict[str, Any]
 
 
+class Database(Protocol):
+    """What the textbook's way needs of a database; values stand at question marks."""
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
+        """Run a statement; its cursor."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+def sqlite(path: Path | str) -> sqlite3.Connection:
+    """An empty database in a file."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA cache_size=-131072")
+    db.execute("PRAGMA wal_autocheckpoint=20000")
+    db.executescript(_SCHEMA)
+    return db
+
+
+class Postgres:
+    """The same tables on a server, with prepared statements."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = psycopg.connect(address, autocommit=True, prepare_threshold=1)
+        schema = _SCHEMA.replace(" WITHOUT ROWID", "").replace(
+            "INTEGER PRIMARY KEY", "bigserial PRIMARY KEY"
+        )
+        schema = schema.replace("INTEGER", "bigint").replace("BLOB", "bytea")
+        self._connection.execute(schema.encode())
+
+    def fill(self, other: sqlite3.Connection) -> None:
+        """Take over what lies in a file."""
+        for table in ("events", "profiles", "jobs", "sends"):
+            rows = other.execute(f"SELECT * FROM {table}")
+            with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as to:
+                for row in rows:
+                    to.write_row(row)
+        self._connection.execute("SELECT setval('jobs_id_seq', (SELECT max(id) FROM jobs))")
+        self._connection.execute("VACUUM ANALYZE")
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> Any:
+        """Run a statement; its cursor."""
+        if query == "BEGIN IMMEDIATE":
+            query = "BEGIN"
+        return self._connection.execute(query.replace("?", "%s"), values or None)
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+
 class Textbook:
     """The shop's events, profiles, delayed jobs and sends in one database."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = db = sqlite3.connect(path, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA cache_size=-131072")
-        db.execute("PRAGMA wal_autocheckpoint=20000")
-        db.executescript(_SCHEMA)
+    def __init__(self, db: Database) -> None:
+        self._db = db
         self._waiting = 0
         self._polled: Instant = 0
         self.jobs_done = 0
@@ -305,7 +357,7 @@ class Textbook:
     def _wait(self, customer: str, profile: Profile, now: Instant) -> int:
         """How long the caps and the night keep a message back."""
         day, week = self._db.execute(
-            "SELECT sum(at > ?), count(*) FROM sends"
+            "SELECT count(*) FILTER (WHERE at > ?), count(*) FROM sends"
             " WHERE customer = ? AND purpose = 'marketing' AND at > ?",
             (now - DAY, customer, now - 7 * DAY),
         ).fetchone()

@@ -8,6 +8,7 @@ from aftersale import __version__
 from aftersale.adapters import clock
 from aftersale.adapters.channels.mailbox import MailboxChannel
 from aftersale.adapters.folder import read_folder, write_starter
+from aftersale.adapters.storage.sqlite.schema import migrate as migrate_file
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.kernel.errors import Refusal
 from aftersale.messages.template import Templates
@@ -28,16 +29,31 @@ def store_path(home: Path) -> Path:
     return home / STORE
 
 
-def open_store(home: Path, *, create: bool = False, wait: float = 10.0) -> SqliteStore:
-    """The store of a home; one that is not there is refused with what to do."""
-    path = store_path(home)
+def open_store(settings: Settings, *, create: bool = False) -> Store:
+    """The store of these settings; one that is not there is refused with what to do."""
+    if settings.database:
+        from aftersale.adapters.storage.postgres.store import PostgresStore
+
+        return PostgresStore(
+            settings.database, create=create, shards=settings.shards, wait=settings.lock_seconds
+        )
+    path = store_path(settings.home)
     if not create and not path.exists():
         raise Refusal(
-            f"there is no store in {home}",
-            hint=f"aftersale --home {home} init {home}   makes one",
+            f"there is no store in {settings.home}",
+            hint=f"aftersale --home {settings.home} init {settings.home}   makes one",
             code=1,
         )
-    return SqliteStore(path, create=create, wait=wait)
+    return SqliteStore(path, create=create, wait=settings.lock_seconds)
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Bring an older store to this version; the names of the migrations applied."""
+    if settings.database:
+        from aftersale.adapters.storage.postgres.schema import migrate as migrate_database
+
+        return migrate_database(settings.database, wait=settings.lock_seconds)
+    return migrate_file(store_path(settings.home), wait=settings.lock_seconds)
 
 
 def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = None) -> App:
@@ -70,13 +86,13 @@ def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = N
         worker,
         clock.now,
         settings.public_url,
-        reopen or partial(open_store, settings.home),
+        reopen or partial(open_store, settings),
     )
 
 
 def open_app(settings: Settings) -> App:
     """The installation of the settings' home."""
-    return build(open_store(settings.home, wait=settings.lock_seconds), settings)
+    return build(open_store(settings), settings)
 
 
 def init(settings: Settings, *, overwrite: bool = False) -> tuple[App, list[str]]:
@@ -88,7 +104,7 @@ def init(settings: Settings, *, overwrite: bool = False) -> tuple[App, list[str]
     home.mkdir(parents=True, exist_ok=True)
     has_programme = (home / "journeys").is_dir()
     written = [] if has_programme and not overwrite else write_starter(home, overwrite=overwrite)
-    store = open_store(home, create=not store_path(home).exists(), wait=settings.lock_seconds)
+    store = open_store(settings, create=True)
     with store.write() as tx:
         if tx.meta.get("secret") is None:
             tx.meta.set("secret", secrets.token_hex(32))

@@ -5,6 +5,7 @@ concerns customers (caps, quiet hours, journeys, words) belongs to the programme
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +13,23 @@ import msgspec
 
 from aftersale.kernel.errors import Refusal
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+_ADDRESSES = ("postgresql://", "postgres://")
+
 
 class Settings(msgspec.Struct, frozen=True):
     """Every setting with its default."""
 
     home: Path = Path()
     """Folder of the store and the programme. AFTERSALE_HOME."""
+    database: str = ""
+    """Address of a PostgreSQL database that holds the store instead of the folder.
+    AFTERSALE_DATABASE."""
+    shards: int = 16
+    """Into how many shares the customers of a new store in a database are dealt: at most so many
+    workers share them. AFTERSALE_SHARDS."""
+    lease_seconds: float = 5.0
+    """How long a worker that is silent keeps its customers. AFTERSALE_LEASE_SECONDS."""
     host: str = "127.0.0.1"
     """Address on which `serve` listens. AFTERSALE_HOST."""
     port: int = 8765
@@ -26,10 +38,15 @@ class Settings(msgspec.Struct, frozen=True):
     """Where customers reach this installation; links in messages begin so. AFTERSALE_PUBLIC_URL."""
     batch: int = 2_000
     """Events and alarms of one turn. AFTERSALE_BATCH."""
-    poll_seconds: float = 1.0
+    poll_seconds: float = 0.25
     """How often a live worker looks for work. AFTERSALE_POLL_SECONDS."""
     lock_seconds: float = 10.0
     """How long to wait for another process that writes. AFTERSALE_LOCK_SECONDS."""
+
+
+def without_password(text: str) -> str:
+    """An address as people may see it."""
+    return _PASSWORD.sub(r"\1:…@", text)
 
 
 def variable(name: str) -> str:
@@ -45,7 +62,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for name in Settings.__struct_fields__
         if found.get(variable(name))
     }
-    home = Path(given.pop("home", "."))
+    home = given.pop("home", ".")
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -55,4 +72,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             where=variable(where.rstrip("`")) if where else "",
             code=2,
         ) from None
-    return msgspec.structs.replace(settings, home=home)
+    return at_home(settings, home)
+
+
+def at_home(settings: Settings, home: str) -> Settings:
+    """The settings with another home: a folder, or the address of a database."""
+    if home.startswith(_ADDRESSES):
+        return msgspec.structs.replace(settings, database=home)
+    return msgspec.structs.replace(settings, home=Path(home))

@@ -172,7 +172,9 @@ def test_the_page_of_settings_names_every_setting_with_its_variable_and_default(
     defaults = msgspec.structs.asdict(Settings())
     assert [(name, env) for name, env, _ in rows] == [(name, variable(name)) for name in defaults]
     told = {name: default.strip("`") for name, _, default in rows}
-    assert told == {n: "the current folder" if n == "home" else str(v) for n, v in defaults.items()}
+    assert told == {
+        n: "the current folder" if n == "home" else str(v) or "none" for n, v in defaults.items()
+    }
 
 
 def test_the_page_of_policies_names_every_key() -> None:

@@ -19,7 +19,7 @@ import msgspec
 import typer
 
 from aftersale.kernel.errors import Operational, Refusal
-from aftersale.settings import Settings, read_settings
+from aftersale.settings import Settings, at_home, read_settings
 
 if TYPE_CHECKING:
     from aftersale.runtime.app import App
@@ -28,8 +28,10 @@ DONE, FAILED, WRONG_USAGE, IN_PART, NEEDS_A_PERSON, STOPPED = 0, 1, 2, 3, 4, 130
 """Exit codes: see docs/reference/commands.md."""
 
 Home = Annotated[
-    Path | None,
-    typer.Option("--home", metavar="DIR", help="Folder of the store and programme."),
+    str | None,
+    typer.Option(
+        "--home", metavar="DIR", help="Folder of store and programme, or a database's address."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.")]
 Debug = Annotated[
@@ -62,7 +64,7 @@ class Answer(msgspec.Struct):
 class Given(msgspec.Struct):
     """Common options that stood before the command."""
 
-    home: Path | None = None
+    home: str | None = None
     json: bool = False
     debug: bool = False
 
@@ -90,7 +92,9 @@ class Here:
     def line(self, words: str) -> str:
         """A command for this home, ready to be typed."""
         home = self.settings.home
-        return f"aftersale {words}" if home == Path() else f"aftersale --home {home} {words}"
+        if self.settings.database or home == Path():
+            return f"aftersale {words}"  # an address may hold a password
+        return f"aftersale --home {home} {words}"
 
     def say(self, text: str) -> None:
         """One line to the person beside the result."""
@@ -192,13 +196,13 @@ def command(group: typer.Typer, name: str = "", **settings: Any) -> Callable[[Co
 
 
 def answered(
-    function: Command, home: Path | None, given: dict[str, Any], *, json: bool, debug: bool
+    function: Command, home: str | None, given: dict[str, Any], *, json: bool, debug: bool
 ) -> int:
     """Run a command, show what it says, and give its exit code."""
     try:
         settings = read_settings()
         if home is not None:
-            settings = msgspec.structs.replace(settings, home=home)
+            settings = at_home(settings, home)
         here = Here(settings, json=json, debug=debug)
         answer = function(here, **given)
         if answer is None:

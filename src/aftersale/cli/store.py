@@ -28,7 +28,6 @@ def init(
     What is there already is kept; a second run adds only what is missing.
     """
     from aftersale.bootstrap import init as make
-    from aftersale.bootstrap import store_path
 
     home = folder or here.settings.home
     here.settings = msgspec.structs.replace(here.settings, home=home)
@@ -36,14 +35,14 @@ def init(
     with made.store.read() as tx:
         mode = str(tx.meta.get("mode"))
         version = made.worlds.newest(tx)
-    made.store.close()
     data = {
         "home": str(home),
-        "store": str(store_path(home)),
+        "store": made.store.describe()["path"],
         "files": written,
         "mode": mode,
         "programme": version,
     }
+    made.store.close()
     shown = [
         f"{home} is ready: {len(written)} files written, mode {mode} (nothing is sent to anybody)."
     ]
@@ -64,10 +63,9 @@ def status(here: Here) -> Answer:
 @command(db, "migrate")
 def migrate(here: Here) -> Answer:
     """Bring an older store to this version; killed at any instant it is whole."""
-    from aftersale.adapters.storage.sqlite.schema import migrate as apply
-    from aftersale.bootstrap import store_path
+    from aftersale.bootstrap import migrate as apply
 
-    applied = apply(store_path(here.settings.home), wait=here.settings.lock_seconds)
+    applied = apply(here.settings)
     said = f"applied: {', '.join(applied)}" if applied else "the store is up to date"
     return Answer({"applied": applied}, [said])
 
@@ -101,6 +99,13 @@ def restore(
     from aftersale.adapters.storage.sqlite.backup import restore as put_back
     from aftersale.bootstrap import store_path
 
+    if here.settings.database:
+        raise Refusal(
+            "the backup was not put back",
+            where=str(file),
+            why="this store lies in a PostgreSQL database",
+            hint="use pg_restore, then aftersale db restored",
+        )
     path = store_path(here.settings.home)
     if path.exists():
         here.agree(
@@ -163,7 +168,7 @@ def erase(
 @command(config, "show")
 def show_config(here: Here) -> Answer:
     """Show every setting, its value and where that comes from."""
-    from aftersale.settings import Settings, read_settings, variable
+    from aftersale.settings import Settings, read_settings, variable, without_password
 
     read = read_settings()
     rows = []
@@ -175,7 +180,7 @@ def show_config(here: Here) -> Answer:
             origin = variable(name)
         else:
             origin = "default"
-        rows.append((name, str(value), origin))
+        rows.append((name, without_password(str(value)), origin))
     data = {name: {"value": value, "from": origin} for name, value, origin in rows}
     return Answer(data, [Table(("setting", "value", "from"), rows)])
 
