@@ -221,13 +221,32 @@ def _migrate(path: Path) -> None:
 
 
 def _to_first_schema(path: Path) -> None:
-    """Take back what the later migrations added."""
+    """Take back what the later migrations added: tables, columns and indexes."""
+    with sqlite3.connect(":memory:") as first:
+        first.executescript(MIGRATIONS[0].read_text("utf-8"))
+        wanted = dict(first.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'"))
+        tables = [row[0] for row in first.execute("SELECT name FROM sqlite_schema WHERE sql <> ''")]
+        columns = {table: _columns(first, table) for table in tables}
+    first.close()
     with sqlite3.connect(path) as connection:
         connection.executescript("PRAGMA journal_mode=DELETE")
-        for migration in MIGRATIONS[1:]:
-            for line in migration.read_text("utf-8").splitlines():
-                words = line.split()
-                if words[:1] == ["CREATE"]:
-                    connection.execute(f"DROP {words[1]} {words[2]}")
+        indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> ''"
+        newer = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql <> ''"
+        for (name,) in connection.execute(newer).fetchall():
+            if name not in columns:
+                connection.execute(f"DROP TABLE {name}")
+        there = {row[0] for row in connection.execute(indexes)}
+        for name in there - wanted.keys():
+            connection.execute(f"DROP INDEX {name}")
+        for table, first_columns in columns.items():
+            for column in _columns(connection, table) - first_columns:
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for name, sql in wanted.items():
+            if sql and name not in there:
+                connection.execute(sql)
         connection.execute("PRAGMA user_version = 1")
     connection.close()
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}

@@ -80,12 +80,19 @@ DECISIONS = st.builds(
 )
 STATUSES = st.sampled_from(sorted(LIFE))
 SENDS = st.builds(
-    lambda key, customer, status, at, values: new_send(
-        key, customer, status=status, status_at=at, decided_at=9 - at, values=values
+    lambda key, customer, status, at, not_before, values: new_send(
+        key,
+        customer,
+        status=status,
+        status_at=at,
+        decided_at=9 - at,
+        not_before=not_before,
+        values=values,
     ),
     KEYS,
     CUSTOMERS,
     STATUSES,
+    INSTANTS,
     INSTANTS,
     VALUES,
 )
@@ -139,7 +146,10 @@ OPERATIONS = st.one_of(
     told("identities", "ending", NAMES),
     told("outbox", "put", some(SENDS)),
     told("outbox", "move", KEYS, STATUSES, INSTANTS, reason=NAMES, provider_id=NAMES),
+    told("outbox", "move", KEYS, STATUSES, INSTANTS, not_before=INSTANTS, tried=INSTANTS),
+    told("outbox", "move", KEYS, STATUSES, INSTANTS, repeated=INSTANTS),
     told("outbox", "queued", INSTANTS, INSTANTS),
+    told("outbox", "queued", INSTANTS, INSTANTS, passing_by=some(st.just("email"))),
     told("outbox", "in_state", STATUSES, limit=INSTANTS),
     told("outbox", "of", CUSTOMERS),
     told("outbox", "sent_since", INSTANTS),

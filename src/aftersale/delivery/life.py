@@ -3,16 +3,18 @@
 from aftersale.delivery.ports import CLAIMED, DROPPED, FAILED, QUEUED, SENT, UNKNOWN
 
 LIFE: dict[str, frozenset[str]] = {
-    QUEUED: frozenset({CLAIMED, DROPPED, UNKNOWN}),  # unknown: only after a restored backup
-    CLAIMED: frozenset({SENT, FAILED, UNKNOWN}),
-    UNKNOWN: frozenset({SENT, FAILED, QUEUED}),
-    SENT: frozenset(),
+    # To itself: it is put off. Unknown: a backup was restored. Sent or failed without a claim: a
+    # receipt tells of a copy that was out when it was queued again.
+    QUEUED: frozenset({QUEUED, CLAIMED, DROPPED, UNKNOWN, SENT, FAILED}),
+    CLAIMED: frozenset({QUEUED, SENT, FAILED, UNKNOWN}),
+    UNKNOWN: frozenset({QUEUED, SENT, FAILED}),
+    SENT: frozenset({FAILED}),  # it came back
     FAILED: frozenset(),
     DROPPED: frozenset(),
 }
-"""Status → the statuses that may follow it; a send that went out stays out."""
+"""Status → the statuses that may follow it. What went out is never queued again."""
 
 
 def may_move(old: str, new: str) -> bool:
-    """Whether a send of status `old` may become `new`; staying as it is is no move."""
+    """Whether a send of status `old` may become `new`; only a queued one may stay what it is."""
     return new in LIFE.get(old, frozenset())

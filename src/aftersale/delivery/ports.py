@@ -18,7 +18,8 @@ QUEUED, CLAIMED, SENT, FAILED, DROPPED, UNKNOWN = (
 )
 """The life of a send: queued → claimed → sent | failed | unknown, or queued → dropped.
 
-Later words win over earlier ones and never go back, except that `unknown` is resolved.
+A claimed one that was not taken is queued again, an unknown one is resolved; once sent it stays
+out, and can only come back (failed). The ways are in `delivery/life.py`.
 """
 
 
@@ -50,6 +51,12 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     provider_id: str = ""
     kind: str = "message"
     """message or task."""
+    attempts: int = 0
+    """How often a channel tried it and it was not taken."""
+    not_before: Instant = 0
+    """While it is queued: when it may be claimed again."""
+    repeats: int = 0
+    """How often it was queued again although nobody knew whether it had gone out."""
 
 
 class Caught(msgspec.Struct, frozen=True, gc=False):
@@ -73,14 +80,32 @@ class Outbox(Protocol):
         """Add rows; a key that is there stays as it is. How many were new."""
         ...
 
-    def queued(self, until: Instant, limit: int) -> list[Send]:
-        """Messages that wait to be claimed, decided at or before `until`, oldest first."""
+    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+        """Messages that wait to be claimed and are due at or before `until`.
+
+        A message is due at the later of `decided_at` and `not_before`; who has been due longest
+        comes first, ties in the order in which they were put. `passing_by`: channels whose
+        messages are left out.
+        """
         ...
 
     def move(
-        self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = ""
+        self,
+        key: str,
+        status: str,
+        at: Instant,
+        *,
+        reason: str = "",
+        provider_id: str = "",
+        not_before: Instant = 0,
+        tried: int = 0,
+        repeated: int = 0,
     ) -> bool:
-        """Carry a send on in its life; False (and nothing written) where it may not go there."""
+        """Carry a send on in its life; False (and nothing written) where it may not go there.
+
+        `status_at`, `reason` and `not_before` are replaced; a provider's id that is known stays
+        where none is given; `tried` and `repeated` are added to `attempts` and `repeats`.
+        """
         ...
 
     def get(self, key: str) -> Send | None:

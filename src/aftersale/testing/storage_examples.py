@@ -136,6 +136,7 @@ def disturb(tx: Transaction) -> None:
     tx.decisions.append(2, [new_decision(1, 2, journey="a new journey")])
     tx.outbox.put([new_send("c")])
     tx.outbox.move("a", "claimed", 7)
+    tx.outbox.move("b", "queued", 7, reason="put off", not_before=9, tried=1, repeated=1)
     tx.mailbox.catch(new_mail("c", 3))
     tx.deployments.add(Deployment(2, "d2", 100, {}))
     tx.meta.set("mode", "stopped")

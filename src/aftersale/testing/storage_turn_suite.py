@@ -192,7 +192,7 @@ class TurnSuite:
         assert (send.status, send.reason, send.provider_id) == ("sent", "", "p1")
 
     def test_waiting_messages_come_oldest_first(self, store: Store) -> None:
-        """Tasks are not claimed; what was unknown may wait again."""
+        """Tasks are not claimed; what was unknown, or not taken, may wait again."""
         with store.write() as tx:
             tx.outbox.put(
                 [
@@ -212,6 +212,45 @@ class TurnSuite:
             assert keys(tx.outbox.in_state("dropped")) == ["a"]
             assert keys(tx.outbox.in_state("queued")) == ["task", "b", "c", "late"]
             assert keys(tx.outbox.in_state("queued", limit=1)) == ["task"]
+
+    def test_a_message_that_was_put_off_is_due_later(self, store: Store) -> None:
+        """It comes when its time has come, behind those that are due longer."""
+        with store.write() as tx:
+            tx.outbox.put(
+                [
+                    new_send("a", decided_at=100),
+                    new_send("b", decided_at=300),
+                    new_send("c", decided_at=200, not_before=250),
+                    new_send("d", decided_at=200, not_before=250, channel="sms"),
+                ]
+            )
+            assert tx.outbox.move("a", "queued", 120, not_before=400, reason="quiet-hours")
+            assert keys(tx.outbox.queued(249, 10)) == []
+            assert keys(tx.outbox.queued(399, 10)) == ["c", "d", "b"]
+            assert keys(tx.outbox.queued(400, 10)) == ["c", "d", "b", "a"]
+            assert keys(tx.outbox.queued(400, 10, passing_by=["sms"])) == ["c", "b", "a"]
+            assert keys(tx.outbox.queued(400, 1, passing_by=["sms", "push"])) == ["c"]
+            assert keys(tx.outbox.queued(400, 9, passing_by=["sms", "email"])) == []
+        with store.read() as tx:
+            send = tx.outbox.get("a")
+        assert send == new_send("a", status_at=120, not_before=400, reason="quiet-hours")
+
+    def test_tries_and_repeats_are_counted(self, store: Store) -> None:
+        """They only grow; when it may be claimed again belongs to the status and is replaced."""
+        with store.write() as tx:
+            tx.outbox.put([new_send("a", attempts=2)])
+            tx.outbox.move("a", "claimed", 1)
+            tx.outbox.move("a", "queued", 2, not_before=9, tried=1)
+            send = tx.outbox.get("a")
+            assert send is not None
+            assert (send.attempts, send.not_before, send.repeats) == (3, 9, 0)
+            tx.outbox.move("a", "claimed", 10)
+            tx.outbox.move("a", "unknown", 11)
+            tx.outbox.move("a", "queued", 12, repeated=1)
+            assert not tx.outbox.move("a", "nowhere", 13, tried=1, repeated=1)
+            send = tx.outbox.get("a")
+        assert send is not None
+        assert (send.attempts, send.not_before, send.repeats) == (3, 0, 1)
 
     def test_sends_are_listed_and_counted(self, store: Store) -> None:
         """Newest first; what may have gone out counts as gone out."""

@@ -170,13 +170,27 @@ class MemoryOutbox:
                 self._wait(kept)
         return len(self._s.sends) - before
 
-    def queued(self, until: Instant, limit: int) -> list[Send]:
+    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
         waiting = ((self._s.sends[key], number) for key, number in self._s.waiting.items())
-        found = [(s.decided_at, number, s) for s, number in waiting if s.decided_at <= until]
+        found = [
+            (due, number, send)
+            for send, number in waiting
+            if (due := max(send.decided_at, send.not_before)) <= until
+            and send.channel not in passing_by
+        ]
         return [send for _, _, send in sorted(found, key=lambda row: row[:2])[:limit]]
 
     def move(
-        self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = ""
+        self,
+        key: str,
+        status: str,
+        at: Instant,
+        *,
+        reason: str = "",
+        provider_id: str = "",
+        not_before: Instant = 0,
+        tried: int = 0,
+        repeated: int = 0,
     ) -> bool:
         self._s.writing()
         send = self._s.sends.get(key)
@@ -188,6 +202,9 @@ class MemoryOutbox:
             status_at=at,
             reason=reason,
             provider_id=provider_id or send.provider_id,
+            not_before=not_before,
+            attempts=send.attempts + tried,
+            repeats=send.repeats + repeated,
         )
         self._s.put(self._s.sends, key, moved)
         self._wait(moved)

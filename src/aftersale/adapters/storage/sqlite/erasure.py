@@ -52,7 +52,8 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "outbox": frozenset({
         "number", "key", "customer", "seq", "journey", "version", "run", "step", "channel",
         "purpose", "template", "decided_at", "useful_until", "state_version", "shop",
-        "status", "status_at", "reason", "provider_id", "kind",
+        "status", "status_at", "reason", "provider_id", "kind", "attempts", "not_before",
+        "repeats",
     }),
     "mailbox": frozenset({"number", "key", "customer", "at", "channel"}),
     "deployments": frozenset({"version", "digest", "deployed_at", "files", "note"}),

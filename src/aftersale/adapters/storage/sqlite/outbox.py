@@ -15,7 +15,8 @@ from aftersale.kernel.instants import Instant
 _PAGE = 2_000
 _SEND = (
     "key, customer, seq, journey, version, run, step, channel, purpose, template, decided_at,"
-    " useful_until, state_version, shop, data, status, status_at, reason, provider_id, kind"
+    " useful_until, state_version, shop, data, status, status_at, reason, provider_id, kind,"
+    " attempts, not_before, repeats"
 )
 _VALUES_AT = 14
 _HEADERS_AT = 7
@@ -39,6 +40,7 @@ class SqliteOutbox:
                 s.key, s.customer, s.seq, s.journey, s.version, s.run, s.step, s.channel,
                 s.purpose, s.template, s.decided_at, s.useful_until, s.state_version, s.shop,
                 _encode(s.values), s.status, s.status_at, s.reason, s.provider_id, s.kind,
+                s.attempts, s.not_before, s.repeats,
             )
             for s in sends
         ]  # fmt: skip
@@ -50,17 +52,28 @@ class SqliteOutbox:
         )
         return added.rowcount
 
-    def queued(self, until: Instant, limit: int) -> list[Send]:
-        """Messages that wait to be claimed, decided at or before `until`, oldest first."""
+    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+        """Messages that wait and are due at or before `until`, who is due longest first."""
         return self._sends(
-            "INDEXED BY outbox_waiting"  # of itself it would walk over every open task
-            " WHERE status = 'queued' AND kind = 'message' AND decided_at <= ?"
-            " ORDER BY decided_at, number LIMIT ?",
-            (until, limit),
+            "INDEXED BY outbox_due"  # of itself it would walk over every open task
+            " WHERE status = 'queued' AND kind = 'message'"
+            " AND max(decided_at, not_before) <= ?"
+            f" AND channel NOT IN ({marks(passing_by)})"
+            " ORDER BY max(decided_at, not_before), number LIMIT ?",
+            (until, *passing_by, limit),
         )
 
     def move(
-        self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = ""
+        self,
+        key: str,
+        status: str,
+        at: Instant,
+        *,
+        reason: str = "",
+        provider_id: str = "",
+        not_before: Instant = 0,
+        tried: int = 0,
+        repeated: int = 0,
     ) -> bool:
         """Carry a send on in its life; False (and nothing written) where it may not go there.
 
@@ -73,8 +86,9 @@ class SqliteOutbox:
             return False
         write.execute(
             "UPDATE outbox SET status = ?1, status_at = ?2, reason = ?3,"
-            " provider_id = iif(?4 = '', provider_id, ?4) WHERE key = ?5",
-            (status, at, reason, provider_id, key),
+            " provider_id = iif(?4 = '', provider_id, ?4), not_before = ?5,"
+            " attempts = attempts + ?6, repeats = repeats + ?7 WHERE key = ?8",
+            (status, at, reason, provider_id, not_before, tried, repeated, key),
         )
         return True
 
