@@ -17,15 +17,24 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     message: Message
     at: Instant
     channel: str = "email"
+    seq: int = 0
+    """With the customer the name of the decision behind it: short enough for a return path."""
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """What the provider said of one message."""
+    """What became of one message that was handed over."""
 
     status: str
-    """sent, failed or unknown."""
+    """sent, failed or unknown; queued where it was not taken and may be tried again."""
     provider_id: str = ""
     reason: str = ""
+    """A code of `delivery/reasons.py`, where it helps followed by a colon and the answer's code."""
+    tried: bool = True
+    """Of a queued one: whether this counts as a try of the message."""
+    whole: bool = False
+    """Of a queued one: the trouble is the channel's and would meet every message."""
+    not_before: Instant = 0
+    """Of a queued one: when the channel will have room for it, where it knows."""
 
 
 class Channel(Protocol):
@@ -36,8 +45,21 @@ class Channel(Protocol):
         """For the record: mailbox, smtp and so on."""
         ...
 
+    @property
+    def where(self) -> str:
+        """Where messages go, in words that may be shown to anybody: no password, no user."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many messages to claim at a time: after a crash so many are in doubt at most."""
+        ...
+
     def send(self, messages: Sequence[Outgoing]) -> list[Result]:
-        """Hand the messages over; one result each, in order. A repeated key is the same message."""
+        """Hand the messages over; one result each, in order. A repeated key is the same message.
+
+        A trouble of the surroundings is a result, never an error.
+        """
         ...
 
     def look_up(self, keys: Sequence[str]) -> Mapping[str, Result | None] | None:

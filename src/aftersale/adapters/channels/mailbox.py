@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from aftersale.delivery.channel import Outgoing, Result
 from aftersale.delivery.ports import SENT, Caught
+from aftersale.delivery.reasons import BY_MAILBOX
 from aftersale.programme.ports import Store
 
 
 class MailboxChannel:
     """Keeps every message in the store; a key that is there is the same message."""
 
-    name = "mailbox"
+    name = BY_MAILBOX
+    where = "the mailbox of this installation"
+    at_once = 500
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,12 +36,12 @@ class MailboxChannel:
                         item.channel,
                     )
                 )
-        return [Result(SENT, "mailbox")] * len(messages)
+        return [Result(SENT, self.name)] * len(messages)
 
     def look_up(self, keys: Sequence[str]) -> Mapping[str, Result | None]:
         """The mailbox knows what it caught."""
         with self._store.read() as tx:
             return {
-                key: Result(SENT, "mailbox") if tx.mailbox.get(key) is not None else None
+                key: Result(SENT, self.name) if tx.mailbox.get(key) is not None else None
                 for key in keys
             }

@@ -1,0 +1,1 @@
+"""How does a message reach a customer through a mail server (RFC 5321)?"""
