@@ -15,7 +15,8 @@ from aftersale.kernel.instants import Instant
 _PAGE = 2_000
 _SEND = (
     "key, customer, seq, journey, version, run, step, channel, purpose, template, decided_at,"
-    " useful_until, state_version, shop, data, status, status_at, reason, provider_id, kind"
+    " useful_until, state_version, shop, data, status, status_at, reason, provider_id, kind,"
+    " attempts, not_before, repeats"
 )
 _VALUES_AT = 14
 _HEADERS_AT = 7
@@ -45,6 +46,7 @@ class PostgresOutbox:
                     n, s.key, s.customer, s.seq, s.journey, s.version, s.run, s.step, s.channel,
                     s.purpose, s.template, s.decided_at, s.useful_until, s.state_version, s.shop,
                     _encode(s.values), s.status, s.status_at, s.reason, s.provider_id, s.kind,
+                    s.attempts, s.not_before, s.repeats,
                 )
                 for n, s in enumerate(sends)
             ),
@@ -56,16 +58,26 @@ class PostgresOutbox:
         )
         return added.rowcount
 
-    def queued(self, until: Instant, limit: int) -> list[Send]:
-        """Messages that wait to be claimed, decided at or before `until`, oldest first."""
+    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+        """Messages that wait and are due at or before `until`, who is due longest first."""
         return self._sends(
-            "WHERE status = 'queued' AND kind = 'message' AND decided_at <= %s"
-            " ORDER BY decided_at, number LIMIT %s",
-            (until, limit),
+            "WHERE status = 'queued' AND kind = 'message'"
+            " AND greatest(decided_at, not_before) <= %s AND NOT channel = ANY(%s)"
+            " ORDER BY greatest(decided_at, not_before), number LIMIT %s",
+            (until, list(passing_by), limit),
         )
 
     def move(
-        self, key: str, status: str, at: Instant, *, reason: str = "", provider_id: str = ""
+        self,
+        key: str,
+        status: str,
+        at: Instant,
+        *,
+        reason: str = "",
+        provider_id: str = "",
+        not_before: Instant = 0,
+        tried: int = 0,
+        repeated: int = 0,
     ) -> bool:
         """Carry a send on in its life; False (and nothing written) where it may not go there.
 
@@ -78,8 +90,9 @@ class PostgresOutbox:
             return False
         write.execute(
             "UPDATE outbox SET status = %s, status_at = %s, reason = %s,"
-            " provider_id = coalesce(nullif(%s, ''), provider_id) WHERE key = %s",
-            (status, at, reason, provider_id, key),
+            " provider_id = coalesce(nullif(%s, ''), provider_id), not_before = %s,"
+            " attempts = attempts + %s, repeats = repeats + %s WHERE key = %s",
+            (status, at, reason, provider_id, not_before, tried, repeated, key),
         )
         return True
 

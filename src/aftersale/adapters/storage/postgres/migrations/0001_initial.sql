@@ -147,10 +147,13 @@ CREATE TABLE outbox (
   status text COLLATE "C" NOT NULL,
   reason text COLLATE "C" NOT NULL,
   provider_id text COLLATE "C" NOT NULL,
-  kind text COLLATE "C" NOT NULL
+  kind text COLLATE "C" NOT NULL,
+  attempts integer NOT NULL,
+  not_before bigint NOT NULL,
+  repeats integer NOT NULL
 );
 CREATE INDEX outbox_of_customer ON outbox (customer);
-CREATE INDEX outbox_waiting ON outbox (decided_at, number)
+CREATE INDEX outbox_due ON outbox (greatest(decided_at, not_before), number)
   WHERE status = 'queued' AND kind = 'message';
 CREATE INDEX outbox_by_status ON outbox (status, decided_at, number);
 CREATE INDEX outbox_gone_out ON outbox (status_at) WHERE status IN ('sent', 'unknown');
