@@ -285,6 +285,7 @@ def test_every_comparison_of_awkward_values_agrees():
                 "9007199254740993", "9223372036854775807", "1e22", "5e-324")  # fmt: skip
     texts += [f"orders.count {sign} {literal}" for sign, literal in product(signs, literals)]
     texts += [f"churn.score {sign} {literal}" for sign, literal in product(signs, literals)]
+    texts += ["orders.count / 0 is null", "churn.score / 0 > 1", "churn.score / -0 > 1"]
     texts += ["churn.score in (0, 0.1, 9007199254740993)", "orders.count in (9007199254740993)"]
     rows = [
         dict.fromkeys(TYPES) | {"orders.count": one, "churn.score": two, "margin": 0.0}

@@ -318,7 +318,8 @@ def _(node: Arithmetic, page: _Page) -> _Atom:
     left, right = _write(node.left, page), _write(node.right, page)
     missing = _missing(left, right)
     code = f"{left.double} {node.operator} {right.double}"
-    if node.operator == "/" and not isinstance(node.right, Constant):
+    never_zero = isinstance(node.right, Constant) and node.right.value
+    if node.operator == "/" and not never_zero:
         missing = " or ".join(test for test in (missing, f"{right.code} == 0") if test)
     if node.type != "number" and _is_stored(node.left) and _is_stored(node.right):
         return _Atom(page.set(code, missing=missing), may_miss=bool(missing))
