@@ -1,6 +1,8 @@
 """How is an installation put together? The only file that joins ports and adapters."""
 
+import os
 import secrets
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +16,10 @@ from aftersale.kernel.errors import Refusal
 from aftersale.messages.template import Templates
 from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.app import App
+from aftersale.runtime.live import Live
 from aftersale.runtime.rendering import Renderer
 from aftersale.runtime.sending import Sending
+from aftersale.runtime.telemetry import Telemetry
 from aftersale.runtime.turns import Turns
 from aftersale.runtime.worker import Worker
 from aftersale.runtime.worlds import Worlds
@@ -87,6 +91,19 @@ def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = N
         clock.now,
         settings.public_url,
         reopen or partial(open_store, settings),
+    )
+
+
+def live(app: App, settings: Settings, *, telemetry: Telemetry | None = None) -> Live:
+    """A worker by the machine's clock, under a name of its own."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    return Live(
+        app,
+        holder=holder,
+        ticks=clock.ticks,
+        lease_seconds=settings.lease_seconds,
+        poll_seconds=settings.poll_seconds,
+        telemetry=telemetry,
     )
 
 

@@ -10,12 +10,12 @@ import msgspec
 import typer
 
 from aftersale.cli.answer import DONE, FAILED, STOPPED, Answer, Here, Table, command
-from aftersale.kernel.errors import Operational, Refusal
+from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import HOUR, Instant, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from aftersale.runtime.app import App
-    from aftersale.runtime.worker import Worked, Worker
+    from aftersale.runtime.worker import Worked
 
 TIME_HELP = "An instant (2026-03-01T09:00:00Z); a date alone is its midnight in UTC."
 
@@ -58,7 +58,8 @@ def worker(
     """Take events, decide, and send.
 
     Without options it works until it is stopped: Ctrl-C or SIGTERM ends it cleanly after the
-    running turn. With --until the clock is driven, so months pass in seconds.
+    running turn. Several workers share the customers of a store in a database; on a file the
+    second one waits to take over. With --until the clock is driven, so months pass in seconds.
     """
     from aftersale.runtime.worker import Worked, Worker
 
@@ -74,26 +75,25 @@ def worker(
 
         def progress(worked: Worked) -> None:
             nonlocal total
-            if live is None:
-                total = worked
+            total = worked
             if horizon is not None:
                 first[:] = first or [worked.clock]
                 moved((worked.clock - first[0]) // HOUR, (horizon - first[0]) // HOUR)
             if wanted.is_set():
                 raise _Halt
 
-        live = Worked() if horizon is None and not once else None
         work = Worker(app.store, app.worlds, app.turns, app.sending, progress=progress)
         with suppress(_Halt):
             if horizon is not None:
+                _be_alone(here, app, wanted)
                 total = work.drive(horizon)
-            elif live is None:
+            elif once:
+                _be_alone(here, app, wanted)
                 work.recover(app.system_now())
                 total = work.once(app.system_now())
             else:
-                total = live
-                _live(here, work, app.system_now, wanted, total)
-        halted = wanted.is_set() and live is None
+                total = _live(here, app, wanted)
+        halted = wanted.is_set() and (once or horizon is not None)
     app.store.close()
     data = {**msgspec.to_builtins(total), "clock": format_instant(total.clock)}
     if halted:
@@ -123,28 +123,35 @@ def _clock_bar(
     return nullcontext(lambda done, total: None) if horizon is None else here.bar("hours")
 
 
-def _live(
-    here: Here,
-    work: "Worker",
-    now: Callable[[], Instant],
-    wanted: threading.Event,
-    total: "Worked",
-) -> None:
-    """Rounds by the machine's clock until somebody wants no more."""
-    work.recover(now())
+def _be_alone(here: Here, app: "App", wanted: threading.Event) -> None:
+    """Refuse to drive the clock, or to do one round, beside a worker that lives.
+
+    One that was killed is believed to live until its lease has run out; so long this waits.
+    """
+    looks, others = 20, list[str]()
+    for look in range(looks + 1):
+        with app.store.read() as tx:
+            others = tx.shards.workers()
+        if not others or wanted.is_set():
+            return
+        if look == 0:
+            here.say(f"waiting for {', '.join(others)}")
+        wanted.wait((here.settings.lease_seconds + 1) / looks)
+    raise Refusal(
+        f"a worker is at work on this store: {', '.join(others)}",
+        why="what is due is done by that one",
+        hint="stop it first, or leave it to it",
+    )
+
+
+def _live(here: Here, app: "App", wanted: threading.Event) -> "Worked":
+    """Work by the machine's clock until somebody wants no more."""
+    from aftersale.bootstrap import live
+    from aftersale.runtime.telemetry import Spoken
+
+    at_work = live(app, here.settings, telemetry=Spoken(here.say))
     here.say("working; Ctrl-C stops")
-    while not wanted.is_set():
-        try:
-            done = work.once(now())
-        except Operational as trouble:
-            here.say(f"{trouble.what}; trying again")
-            wanted.wait(max(here.settings.poll_seconds, 1.0))
-            continue
-        for word in ("events", "decisions", "sends", "dropped", "turns"):
-            setattr(total, word, getattr(total, word) + getattr(done, word))
-        total.clock = done.clock
-        if not done.turns and not done.sends:
-            wanted.wait(here.settings.poll_seconds)
+    return at_work.run(wanted)
 
 
 def verify(here: Here) -> Answer:

@@ -1,6 +1,6 @@
 """What must a store and a channel offer so that one intent is one message?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -80,12 +80,19 @@ class Outbox(Protocol):
         """Add rows; a key that is there stays as it is. How many were new."""
         ...
 
-    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+    def queued(
+        self,
+        until: Instant,
+        limit: int,
+        *,
+        passing_by: Sequence[str] = (),
+        shards: Collection[int] | None = None,
+    ) -> list[Send]:
         """Messages that wait to be claimed and are due at or before `until`.
 
         A message is due at the later of `decided_at` and `not_before`; who has been due longest
         comes first, ties in the order in which they were put. `passing_by`: channels whose
-        messages are left out.
+        messages are left out. `shards` narrows to their customers; None means all.
         """
         ...
 
@@ -112,7 +119,9 @@ class Outbox(Protocol):
         """One send."""
         ...
 
-    def in_state(self, status: str, *, limit: int = 1000) -> list[Send]:
+    def in_state(
+        self, status: str, *, limit: int = 1000, shards: Collection[int] | None = None
+    ) -> list[Send]:
         """Sends of that status, oldest first."""
         ...
 

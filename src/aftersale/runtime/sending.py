@@ -5,7 +5,7 @@ settled. A crash in between leaves a claimed row: at the next start the channel 
 became of it; where it cannot say, the send is `unknown` and shown.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -21,11 +21,15 @@ from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.rendering import NO_ADDRESS, Renderer
 from aftersale.runtime.worlds import Worlds
 from aftersale.turn.again import judge_again
+from aftersale.turn.shards import Lease
 from aftersale.turn.state import State, decode
 
 REHEARSE, TEST, LIVE, STOPPED = MODES = ("rehearse", "test", "live", "stopped")
 
 BATCH = 500
+
+_BESIDE = Lease()
+"""What is known of a send is written down whoever holds its customer by then."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -67,15 +71,15 @@ class Sending:
         """Channels that reach customers; what goes by another one is caught by the mailbox."""
         return tuple(sorted(self._channels))
 
-    def recover(self, now: Instant) -> int:
-        """Settle what a crash left claimed; how many rows."""
-        with self._store.read() as tx:
-            claimed = tx.outbox.in_state(CLAIMED, limit=100_000)
+    def recover(self, now: Instant, *, lease: Lease | None = None) -> int:
+        """Settle what a crash left claimed of the lease's shards (None: of all); how many rows."""
+        with self._store.work(lease) as tx:
+            claimed = tx.outbox.in_state(CLAIMED, limit=100_000, shards=_narrowed(tx, lease))
             mode = mode_of(tx)
         count = 0
         for channel, sends in self._by_channel(claimed, mode):
             answers = channel.look_up([send.key for send in sends])
-            with self._store.write() as tx:
+            with self._store.work(_BESIDE) as tx:
                 for send in sends:
                     count += 1
                     tx.outbox.move(send.key, UNKNOWN, now, reason="crash")
@@ -88,19 +92,27 @@ class Sending:
                         tx.outbox.move(send.key, answer.status, now, provider_id=answer.provider_id)
         return count
 
-    def round(self, now: Instant, *, own: bool = False, limit: int = BATCH) -> Sent:
-        """Send what is queued by `now`; with a driven clock each at the instant it was decided."""
-        with self._store.write() as tx:
+    def round(
+        self, now: Instant, *, own: bool = False, limit: int = BATCH, lease: Lease | None = None
+    ) -> Sent:
+        """Send what is queued by `now`; with a driven clock each at the instant it was decided.
+
+        `lease`: to whose customers, None: to all.
+        """
+        with self._store.work(lease) as tx:
             mode = mode_of(tx)
             if mode == STOPPED:
                 return Sent()
+            if mode == LIVE:
+                tx.meta.get("tripped", hold=True)  # what several workers claim is counted together
             room = self._room(tx, mode, now, limit)
-            outgoing, dropped, failed = self._claim(tx, mode, now, own=own, limit=room)
+            queued = self._queued(tx, now, room, _narrowed(tx, lease)) if room > 0 else []
+            outgoing, dropped, failed = self._claim(tx, mode, now, queued, own=own)
         sent = unknown = 0
         by_key = {send.key: (send, item) for send, item in outgoing}
         for channel, sends in self._by_channel([send for send, _ in outgoing], mode):
             results = channel.send([by_key[send.key][1] for send in sends])
-            with self._store.write() as tx:
+            with self._store.work(_BESIDE) as tx:
                 for send, result in zip(sends, results, strict=True):
                     at = by_key[send.key][1].at
                     settle(tx, send, result, at)
@@ -110,9 +122,8 @@ class Sending:
         return Sent(sent, dropped, failed, unknown, len(outgoing))
 
     def _claim(
-        self, tx: Transaction, mode: str, now: Instant, *, own: bool, limit: int
+        self, tx: Transaction, mode: str, now: Instant, queued: list[Send], *, own: bool
     ) -> tuple[list[tuple[Send, Outgoing]], int, int]:
-        queued = self._queued(tx, now, limit) if limit > 0 else []
         if not queued:
             return [], 0, 0
         version = self._worlds.newest(tx)
@@ -156,10 +167,12 @@ class Sending:
             outgoing.append((send, Outgoing(send.customer, message, at, send.channel)))
         return outgoing, dropped, failed
 
-    def _queued(self, tx: Transaction, now: Instant, limit: int) -> list[Send]:
+    def _queued(
+        self, tx: Transaction, now: Instant, limit: int, shards: Collection[int] | None
+    ) -> list[Send]:
         """The oldest queued sends, those passed by that wait for a later instant."""
         self._waiting = {key: until for key, until in self._waiting.items() if until > now}
-        found = tx.outbox.queued(now, limit + len(self._waiting))
+        found = tx.outbox.queued(now, limit + len(self._waiting), shards=shards)
         return [send for send in found if send.key not in self._waiting][:limit]
 
     def _address_reason(
@@ -190,6 +203,11 @@ class Sending:
             (self._channels.get(name, self._mailbox) if name else self._mailbox, rows)
             for name, rows in groups.items()
         ]
+
+
+def _narrowed(tx: Transaction, lease: Lease | None) -> Collection[int] | None:
+    """To which shards look-ups are narrowed; None where the lease has all of them."""
+    return None if lease is None or len(lease.tokens) == tx.shards.count else lease.tokens
 
 
 def _addresses(tx: Transaction, customer: CustomerId) -> dict[str, object]:

@@ -11,6 +11,7 @@ import msgspec
 
 from aftersale.events.vocabulary import CalibrationFitted, encode_body
 from aftersale.kernel.errors import Refusal
+from aftersale.kernel.ids import Position
 from aftersale.kernel.instants import HOUR, Instant, format_instant
 from aftersale.models.calibration import encode
 from aftersale.models.fit import Fitting
@@ -57,6 +58,9 @@ class Worker:
         self._turns = turns
         self._sending = sending
         self._progress = progress
+        self._fitted_at: Instant | None = None
+        self._fitted_by: Position | None = None
+        """Where the ledger ended when that was looked up."""
 
     def drive(self, until: Instant) -> Worked:
         """Move the clock to `until`, taking everything on the way at its own instant."""
@@ -66,7 +70,7 @@ class Worker:
         self._sending.recover(worked.clock)
         while True:
             self._drain(worked, own=True)
-            if self._know_more(worked.clock):
+            if self.know_more(worked.clock):
                 continue
             following = self._following(worked.clock)
             if following is None or following > until:
@@ -85,7 +89,7 @@ class Worker:
         with self._store.read() as tx:
             worked = Worked(clock=max(now, *(shard.now for shard in tx.shards.all())))
         self._drain(worked, own=False, lease=lease)
-        if self._know_more(worked.clock, lease):
+        if self.know_more(worked.clock, lease):
             self._drain(worked, own=False, lease=lease)
         return worked
 
@@ -137,14 +141,17 @@ class Worker:
 
     def _calibrate_at(self, tx: Transaction) -> Instant | None:
         """When the thresholds are to be fitted again; None before the first fit."""
-        fits = tx.ledger.everybodys("calibration.fitted")
-        if not fits:
+        last = tx.ledger.last()
+        if last != self._fitted_by:
+            fits = tx.ledger.everybodys("calibration.fitted")
+            self._fitted_at, self._fitted_by = (fits[-1].at if fits else None), last
+        if self._fitted_at is None:
             return None
         version = self._worlds.newest(tx)
         policy = self._worlds.compiled(tx, version).programme.policy
-        return fits[-1].at + policy.calibrate_every
+        return self._fitted_at + policy.calibrate_every
 
-    def _know_more(self, now: Instant, lease: Lease | None = None) -> bool:
+    def know_more(self, now: Instant, lease: Lease | None = None) -> bool:
         """When all is read: fit thresholds if it is time, then wake everybody they concern."""
         mine = None if lease is None else lease.tokens
         with self._store.read() as tx:
@@ -166,7 +173,7 @@ class Worker:
     def _fit_due(self, tx: Transaction, now: Instant) -> str:
         """The name of the calibration that is due, empty where none is."""
         due = self._calibrate_at(tx)
-        is_due = bool(tx.states.count()) if due is None else due <= now
+        is_due = bool(tx.states.page(0, 1)) if due is None else due <= now
         return f"calibration:{now}" if is_due else ""
 
     def _calibrate(self, name: str, tables: bytes, now: Instant) -> None:

@@ -19,7 +19,10 @@ CONCERNS_ALL = ("calibration.fitted", "catalogue.updated")
 
 
 class Worlds:
-    """Compiled programmes by version, and the world at a position. One per process and store."""
+    """Compiled programmes by version, and the world at a position. One per process and store.
+
+    Its threads may share it: what one of them has just found is never taken for what another asked.
+    """
 
     def __init__(self) -> None:
         self._compiled: dict[int, Compiled] = {}
@@ -73,9 +76,10 @@ class Worlds:
             self._read = tx.ledger.last()
         known = [entry for entry in self._marks if entry.position <= position]
         key = (version, known[-1].position if known else 0, tuple(sorted(since.items())))
-        if self._cached is None or self._cached[0] != key:
-            self._cached = (key, world_of(self.compiled(tx, version), known, since))
-        return self._cached[1]
+        cached = self._cached
+        if cached is None or cached[0] != key:
+            cached = self._cached = (key, world_of(self.compiled(tx, version), known, since))
+        return cached[1]
 
 
 def world_of(compiled: Compiled, marks: Sequence[Entry], since: Mapping[str, Instant]) -> World:

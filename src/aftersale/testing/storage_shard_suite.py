@@ -151,6 +151,11 @@ class ShardSuite:
                 assert due == [(n, 100 - n) for n in sleepers]
                 assert tx.states.due(80, 2, shards=shards) == due[:2]
         with store.work() as tx:
+            tx.outbox.put([new_send(f"k{n:02}", n) for n in range(20)])
+            for shards in ([0], [count - 1], list(range(count))):
+                keys = [f"k{n:02}" for n in range(20) if shard_of(n, count) in shards]
+                assert [s.key for s in tx.outbox.queued(999, 99, shards=shards)] == keys
+                assert [s.key for s in tx.outbox.in_state("queued", shards=shards)] == keys
             mine = [n for n in range(1, 40) if shard_of(n, count) == 0]
             assert tx.states.wake_all(7, shards=[0]) == len(mine)
             assert tx.states.due(7, 1_000) == [(n, 7) for n in mine]

@@ -6,6 +6,9 @@ from aftersale.delivery.channel import Outgoing, Result
 from aftersale.delivery.ports import SENT, Caught
 from aftersale.delivery.reasons import BY_MAILBOX
 from aftersale.programme.ports import Store
+from aftersale.turn.shards import Lease
+
+_BESIDE = Lease()
 
 
 class MailboxChannel:
@@ -20,7 +23,7 @@ class MailboxChannel:
 
     def send(self, messages: Sequence[Outgoing]) -> list[Result]:
         """Catch them all in one transaction."""
-        with self._store.write() as tx:
+        with self._store.work(_BESIDE) as tx:
             for item in messages:
                 message = item.message
                 tx.mailbox.catch(

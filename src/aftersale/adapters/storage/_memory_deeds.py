@@ -170,13 +170,22 @@ class MemoryOutbox:
                 self._wait(kept)
         return len(self._s.sends) - before
 
-    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+    def queued(
+        self,
+        until: Instant,
+        limit: int,
+        *,
+        passing_by: Sequence[str] = (),
+        shards: Collection[int] | None = None,
+    ) -> list[Send]:
+        mine = narrowed(self._s, shards)
         waiting = ((self._s.sends[key], number) for key, number in self._s.waiting.items())
         found = [
             (due, number, send)
             for send, number in waiting
             if (due := max(send.decided_at, send.not_before)) <= until
             and send.channel not in passing_by
+            and mine(send.customer)
         ]
         return [send for _, _, send in sorted(found, key=lambda row: row[:2])[:limit]]
 
@@ -213,8 +222,11 @@ class MemoryOutbox:
     def get(self, key: str) -> Send | None:
         return self._s.sends.get(key)
 
-    def in_state(self, status: str, *, limit: int = 1000) -> list[Send]:
-        found = [send for send in self._s.sends.values() if send.status == status]
+    def in_state(
+        self, status: str, *, limit: int = 1000, shards: Collection[int] | None = None
+    ) -> list[Send]:
+        mine = narrowed(self._s, shards)
+        found = [s for s in self._s.sends.values() if s.status == status and mine(s.customer)]
         return sorted(found, key=lambda send: send.decided_at)[:limit]
 
     def of(self, customer: CustomerId) -> list[Send]:

@@ -1,12 +1,13 @@
 """How do messages on their way, and those the mailbox caught, lie in the database?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from aftersale.adapters.storage.postgres.connection import copy, integers
 from aftersale.adapters.storage.postgres.session import Session
+from aftersale.adapters.storage.postgres.shards import narrowed
 from aftersale.delivery.life import may_move
 from aftersale.delivery.ports import SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId
@@ -58,13 +59,22 @@ class PostgresOutbox:
         )
         return added.rowcount
 
-    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+    def queued(
+        self,
+        until: Instant,
+        limit: int,
+        *,
+        passing_by: Sequence[str] = (),
+        shards: Collection[int] | None = None,
+    ) -> list[Send]:
         """Messages that wait and are due at or before `until`, who is due longest first."""
+        test, values = narrowed(shards)
         return self._sends(
             "WHERE status = 'queued' AND kind = 'message'"
             " AND greatest(decided_at, not_before) <= %s AND NOT channel = ANY(%s)"
+            f" {'AND ' + test if test else ''}"
             " ORDER BY greatest(decided_at, not_before), number LIMIT %s",
-            (until, list(passing_by), limit),
+            (until, list(passing_by), *values, limit),
         )
 
     def move(
@@ -101,10 +111,15 @@ class PostgresOutbox:
         found = self._sends("WHERE key = %s", (key,))
         return found[0] if found else None
 
-    def in_state(self, status: str, *, limit: int = 1000) -> list[Send]:
+    def in_state(
+        self, status: str, *, limit: int = 1000, shards: Collection[int] | None = None
+    ) -> list[Send]:
         """Sends of that status, oldest first."""
+        test, values = narrowed(shards)
         return self._sends(
-            "WHERE status = %s ORDER BY decided_at, number LIMIT %s", (status, limit)
+            f"WHERE status = %s {'AND ' + test if test else ''}"
+            " ORDER BY decided_at, number LIMIT %s",
+            (status, *values, limit),
         )
 
     def of(self, customer: CustomerId) -> list[Send]:

@@ -103,8 +103,7 @@ class PostgresStore:
         self._be_outside_of_writing()
         with (
             faults(self._where),
-            self._lent(self._readers, writable=False) as connection,
-            self._begun(connection, _VIEW),
+            self._begun(_VIEW, self._readers, writable=False) as (connection, _),
         ):
             yield PostgresTransaction(Session(connection, writable=False))
 
@@ -140,8 +139,7 @@ class PostgresStore:
         self._be_outside_of_writing()
         with (
             faults(self._where),
-            self._lent(self._readers, writable=False) as connection,
-            self._begun(connection, _VIEW) as version,
+            self._begun(_VIEW, self._readers, writable=False) as (connection, version),
         ):
             tables = connection.execute(_TABLES).fetchall()
             counted = {name: rows for name, _, rows in tables if name != "aftersale_schema"}
@@ -171,56 +169,69 @@ class PostgresStore:
     def _written(self, *, alone: bool, lease: Lease | None) -> Iterator[PostgresTransaction]:
         self._be_outside_of_writing()
         self._local.writing = True
+        begin = f"{_BEGIN}; {_ALONE}" if alone else _BEGIN
         try:
-            with faults(self._where), self._lent(self._writers, writable=True) as connection:
-                begin = f"{_BEGIN}; {_ALONE}" if alone else _BEGIN
+            with (
+                faults(self._where),
+                self._begun(begin, self._writers, writable=True) as (connection, _),
+            ):
                 session = Session(connection, writable=True, alone=alone, lease=lease)
-                with self._begun(connection, begin):
-                    try:
-                        yield PostgresTransaction(session)
-                    except psycopg.errors.InFailedSqlTransaction:
-                        session.be_sound()
-                        raise
+                try:
+                    yield PostgresTransaction(session)
+                except psycopg.errors.InFailedSqlTransaction:
                     session.be_sound()
+                    raise
+                session.be_sound()
         finally:
             self._local.writing = False
 
     @contextlib.contextmanager
-    def _begun(self, connection: psycopg.Connection[Any], begin: str) -> Iterator[int]:
-        """The version of the schema; commits at the end of the block, undone on an error."""
+    def _begun(
+        self, begin: str, pool: deque[psycopg.Connection[Any]], *, writable: bool
+    ) -> Iterator[tuple[psycopg.Connection[Any], int]]:
+        """A connection in a transaction, and the version of the schema.
+
+        Commits at the end of the block, undone on an error.
+        """
+        self._leave_inherited()
+        connection, cursor = self._started(begin, pool, writable=writable)
         try:
-            try:
-                cursor = connection.execute(begin)
-            except psycopg.errors.UndefinedTable:
-                raise schema.absent(self._address) from None
             cursor.nextset()
             row = cursor.fetchone()
             version = 0 if row is None else int(row[0])
             schema.check(version, self._address)
-            yield version
+            yield connection, version
             connection.execute("COMMIT")
         except BaseException:
             if not connection.closed:
                 with contextlib.suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
             raise
-
-    @contextlib.contextmanager
-    def _lent(
-        self, pool: deque[psycopg.Connection[Any]], *, writable: bool
-    ) -> Iterator[psycopg.Connection[Any]]:
-        self._leave_inherited()
-        try:
-            connection = pool.pop()
-        except IndexError:
-            connection = self._open(writable=writable)
-        try:
-            yield connection
         finally:
             if self._closed or connection.closed or _is_open(connection):
                 connection.close()
             else:
                 pool.append(connection)
+
+    def _started(
+        self, begin: str, pool: deque[psycopg.Connection[Any]], *, writable: bool
+    ) -> tuple[psycopg.Connection[Any], psycopg.Cursor[Any]]:
+        """A connection with the transaction begun. One that broke off in the pool is passed by."""
+        while True:
+            try:
+                connection, is_new = pool.pop(), False
+            except IndexError:
+                connection, is_new = self._open(writable=writable), True
+            try:
+                return connection, connection.execute(begin)
+            except psycopg.errors.UndefinedTable:
+                connection.close()
+                raise schema.absent(self._address) from None
+            except psycopg.Error:
+                broken = connection.closed
+                connection.close()
+                if is_new or not broken:
+                    raise
 
     def _open(self, *, writable: bool) -> psycopg.Connection[Any]:
         if self._closed:

@@ -1,6 +1,6 @@
 """How do messages on their way, and those the mailbox caught, lie in the file?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -52,7 +52,14 @@ class SqliteOutbox:
         )
         return added.rowcount
 
-    def queued(self, until: Instant, limit: int, *, passing_by: Sequence[str] = ()) -> list[Send]:
+    def queued(
+        self,
+        until: Instant,
+        limit: int,
+        *,
+        passing_by: Sequence[str] = (),
+        shards: Collection[int] | None = None,
+    ) -> list[Send]:
         """Messages that wait and are due at or before `until`, who is due longest first."""
         return self._sends(
             "INDEXED BY outbox_due"  # of itself it would walk over every open task
@@ -97,7 +104,9 @@ class SqliteOutbox:
         found = self._sends("WHERE key = ?", (key,))
         return found[0] if found else None
 
-    def in_state(self, status: str, *, limit: int = 1000) -> list[Send]:
+    def in_state(
+        self, status: str, *, limit: int = 1000, shards: Collection[int] | None = None
+    ) -> list[Send]:
         """Sends of that status, oldest first."""
         return self._sends("WHERE status = ? ORDER BY decided_at, number LIMIT ?", (status, limit))
 
