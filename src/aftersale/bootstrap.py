@@ -9,9 +9,12 @@ from pathlib import Path
 from aftersale import __version__
 from aftersale.adapters import clock
 from aftersale.adapters.channels.mailbox import MailboxChannel
+from aftersale.adapters.channels.smtp.channel import Limits, SmtpChannel
+from aftersale.adapters.channels.smtp.server import read_server
 from aftersale.adapters.folder import read_folder, write_starter
 from aftersale.adapters.storage.sqlite.schema import migrate as migrate_file
 from aftersale.adapters.storage.sqlite.store import SqliteStore
+from aftersale.delivery.channel import Channel
 from aftersale.kernel.errors import Refusal
 from aftersale.messages.template import Templates
 from aftersale.programme.ports import Store, Transaction
@@ -79,7 +82,8 @@ def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = N
 
     mailbox = MailboxChannel(store)
     turns = Turns(store, worlds, engine=__version__, batch=settings.batch)
-    sending = Sending(store, worlds, renderer_of, mailbox=mailbox, channels={})
+    channels = channels_of(settings, secret_of(store))
+    sending = Sending(store, worlds, renderer_of, mailbox=mailbox, channels=channels)
     worker = Worker(store, worlds, turns, sending)
     return App(
         settings.home,
@@ -105,6 +109,31 @@ def live(app: App, settings: Settings, *, telemetry: Telemetry | None = None) ->
         poll_seconds=settings.poll_seconds,
         telemetry=telemetry,
     )
+
+
+def secret_of(store: Store) -> bytes:
+    """What links and return paths are signed with."""
+    with store.read() as tx:
+        return bytes.fromhex(tx.meta.get("secret") or "00")
+
+
+def channels_of(settings: Settings, secret: bytes) -> dict[str, Channel]:
+    """The channels that are set up, by the name that journeys give them."""
+    if not settings.smtp_url:
+        return {}
+    limits = Limits(
+        settings.smtp_connections,
+        settings.smtp_per_second,
+        settings.smtp_domain_per_second,
+        settings.smtp_timeout_seconds,
+        4 * settings.smtp_timeout_seconds,
+    )
+    server = read_server(settings.smtp_url)
+    pattern = settings.smtp_return_path
+    email = SmtpChannel(
+        server, secret=secret, clock=clock.now, return_pattern=pattern, limits=limits
+    )
+    return {"email": email}
 
 
 def open_app(settings: Settings) -> App:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 
@@ -42,6 +43,37 @@ class Settings(msgspec.Struct, frozen=True):
     """How often a live worker looks for work. AFTERSALE_POLL_SECONDS."""
     lock_seconds: float = 10.0
     """How long to wait for another process that writes. AFTERSALE_LOCK_SECONDS."""
+    smtp_url: str = ""
+    """The mail server; empty: the mailbox catches e-mail. AFTERSALE_SMTP_URL. Holds a password."""
+    smtp_return_path: str = ""
+    """Pattern of return paths; empty: the sender's address. AFTERSALE_SMTP_RETURN_PATH."""
+    smtp_connections: Annotated[int, msgspec.Meta(ge=1, le=50)] = 4
+    """Connections at a time. AFTERSALE_SMTP_CONNECTIONS."""
+    smtp_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Most messages a second; 0: no limit. AFTERSALE_SMTP_PER_SECOND."""
+    smtp_domain_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """The same for the addresses of one domain. AFTERSALE_SMTP_DOMAIN_PER_SECOND."""
+    smtp_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """For an answer; four times as long after a message's end. AFTERSALE_SMTP_TIMEOUT_SECONDS."""
+
+    def __repr__(self) -> str:
+        """As it may stand in a log: what may hold a password is covered."""
+        fields = ", ".join(f"{name}={shown(self, name)!r}" for name in self.__struct_fields__)
+        return f"Settings({fields})"
+
+
+def shown(settings: Settings, name: str) -> Any:
+    """The value of a setting as it may be shown; of what may hold a password only the rest."""
+    value = getattr(settings, name)
+    if name == "database":
+        return without_password(value)
+    if name != "smtp_url" or not value:
+        return value
+    scheme, _, rest = value.partition("://")
+    _, at, server = rest.rpartition("@")
+    if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]+(\?[\w=&./%-]*)?", server):
+        return "set, and not shown"
+    return f"{scheme}://{'…@' if at else ''}{server}"
 
 
 def without_password(text: str) -> str:

@@ -13,6 +13,8 @@ import typer
 
 from aftersale.cli import app
 from aftersale.customers.fold import KEPT_LINES, KEPT_ORDERS
+from aftersale.delivery.life import LIFE
+from aftersale.delivery.reasons import SEND_REASONS
 from aftersale.events.event import read_event
 from aftersale.events.vocabulary import BODIES, OURS, Line
 from aftersale.gates.chain import NAMES
@@ -101,6 +103,20 @@ def test_the_page_of_decisions_names_every_kind_and_every_reason_of_a_run() -> N
     )
     assert rows == list(RUN_REASONS.items())
     assert missing(Decision.__struct_fields__, page) == []
+
+
+def test_the_page_of_sending_names_every_status_and_every_reason() -> None:
+    page = reference("sending")
+    statuses, _, reasons = page.partition("## Reasons")
+    rows = re.findall(r"(?m)^\| `([\w-]+)` \| ([\w, ]+) \| (.+?) \|$", reasons)
+    known = [
+        (code, ", ".join(reason.statuses), reason.text) for code, reason in SEND_REASONS.items()
+    ]
+    assert rows == known
+    ways = dict(re.findall(r"(?m)^\| `(\w+)` \| .+? \| (.+?) \|$", statuses))
+    assert set(ways) == set(LIFE)
+    for status, way in ways.items():
+        assert set(re.findall(r"`(\w+)`", way)) == LIFE[status] - {status}
 
 
 def test_the_example_sentences_are_those_that_the_program_says() -> None:

@@ -1,16 +1,10 @@
 """What stands between a decision and a mailbox?"""
 
-from collections.abc import Mapping, Sequence
-
-import pytest
-
-from aftersale.delivery.channel import Outgoing, Result
-from aftersale.delivery.ports import CLAIMED, DROPPED, QUEUED, SENT, UNKNOWN
+from aftersale.delivery.ports import DROPPED, QUEUED, SENT
 from aftersale.events.event import read_event
 from aftersale.kernel.instants import HOUR, MINUTE, format_instant
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
-from aftersale.runtime.sending import Sending
 from recordings import LIVE, app_in_memory
 
 
@@ -97,38 +91,3 @@ def test_a_message_that_became_useless_while_nothing_ran_does_not_go(files: dict
     app.worker.once(LIVE + 72 * HOUR)
     with app.store.read() as tx:
         assert [send.reason for send in tx.outbox.in_state(DROPPED)] == ["too-late"]
-
-
-class _Silent:
-    """A provider that takes messages and cannot be asked about them."""
-
-    name = "silent"
-
-    def send(self, messages: Sequence[Outgoing]) -> list[Result]:
-        raise ConnectionAbortedError
-
-    def look_up(self, keys: Sequence[str]) -> Mapping[str, Result | None] | None:
-        return None
-
-
-def test_a_crash_in_the_call_leaves_an_honest_unknown(files: dict[str, str]) -> None:
-    """Where the provider cannot say what became of a claimed message, it is unknown, not resent."""
-    app = _app(files)
-    _mode(app, "live", LIVE - 48 * HOUR)
-    _order(app, 1, LIVE + HOUR)
-    app.turns.turn(LIVE + HOUR, own=False)
-    whole = app.sending
-    broken = Sending(
-        app.store,
-        app.worlds,
-        whole._renderer_of,
-        mailbox=whole._mailbox,
-        channels={"email": _Silent()},
-    )
-    with pytest.raises(ConnectionAbortedError):
-        broken.round(LIVE + HOUR)
-    assert _statuses(app) == {CLAIMED: 1}
-    assert broken.recover(LIVE + 2 * HOUR) == 1
-    assert _statuses(app) == {UNKNOWN: 1}
-    assert broken.round(LIVE + 3 * HOUR).claimed == 0
-    assert _statuses(app) == {UNKNOWN: 1}

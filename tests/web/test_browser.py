@@ -78,6 +78,7 @@ def pages(lived):
         "/journeys/education",
         "/journeys/refill",
         "/mailbox",
+        "/doubts",
         f"/mailbox/message?key={quote(mail.key, safe='')}",
         "/health",
         "/sign-in",

@@ -5,14 +5,18 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import msgspec
 import pytest
 
-from aftersale.kernel.instants import DAY, HOUR
+from aftersale.kernel.instants import DAY, HOUR, parse_instant
 from aftersale.messages.links import sign
 from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
 from aftersale.runtime.explaining import find_customer
+from aftersale.testing.storage_examples import new_send
 from aftersale.web.report import report_of, write_report
 from aftersale.web.sign_in import COOKIE, LINK_LASTS, SESSION_LASTS, SignIn, session_cookie
+
+END = parse_instant("2026-07-01T00:00:00Z")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client says that it would like another httpx
@@ -76,6 +80,8 @@ def every_page(lived):
         f"/mailbox/html?key={key}",
         "/health",
         "/health.json",
+        "/doubts",
+        "/doubts.json",
         "/sign-in",
         "/sign-in/anything",
         unsubscribe,
@@ -275,6 +281,66 @@ def test_pages_that_only_show_take_no_post(lived):
         assert client.post(path, headers={"Origin": HERE}).status_code == 405
 
 
+@pytest.fixture
+def in_doubt(lived):
+    """Three messages of which nobody knows, two of one journey."""
+    sends = [
+        new_send(
+            f"doubt:doubt:{n}:x@{n}:remind:1:email",
+            lived.app.store.describe()["rows"]["customers"],
+            seq=n,
+            journey="doubt" if n < 3 else "other-doubt",
+            status="unknown",
+            reason="no-answer",
+            status_at=END,
+        )
+        for n in (1, 2, 3)
+    ]
+    with lived.app.store.write() as tx:
+        for send in sends:
+            tx.outbox.put([msgspec.structs.replace(send, key=f"{send.key}:{tx.ledger.last()}")])
+        return [send.key for send in tx.outbox.in_state("unknown")]
+
+
+def test_a_person_says_on_the_page_what_became_of_messages(lived, in_doubt):
+    """One by one or a whole journey; with the token of the session only, and never by a GET."""
+    client, own = visitor(lived), {"Origin": HERE}
+    page = client.get("/doubts")
+    assert page.text.count('value="again"') == 2 + 3
+    assert "without an answer" in page.text
+    assert "/doubts" in client.get("/health").text
+    token = re.search(r'name="form_token" value="([^"]+)"', page.text)[1]
+    form = {"form_token": token, "answer": "sent", "key": in_doubt[0]}
+
+    def left():
+        return client.get("/doubts.json").json()["total"]
+
+    for headers, data in (
+        ({}, form),
+        ({"Origin": "http://evil.example"}, form),
+        (own, {**form, "form_token": "x"}),
+    ):
+        assert client.post("/doubts", data=data, headers=headers).status_code == 403
+    for data in ({"answer": "sent"}, {"answer": "sent", "key": "k", "journey": "j"}):
+        wrong = client.post("/doubts", data={"form_token": token, **data}, headers=own)
+        assert wrong.status_code == 400
+    nonsense = client.post("/doubts", data={**form, "answer": "perhaps"}, headers=own)
+    assert nonsense.status_code == 400
+    assert left() == 3
+    done = client.post("/doubts", data=form, headers=own)
+    assert (done.status_code, done.headers["location"], left()) == (303, "/doubts", 2)
+    again = client.post("/doubts", data=form, headers=own)
+    assert (again.status_code, left()) == (400, 2)
+    for journey in ("doubt", "other-doubt"):
+        data = {"form_token": token, "answer": "not-sent", "journey": journey}
+        assert client.post("/doubts", data=data, headers=own).status_code == 303
+    assert left() == 0
+    assert "Nothing is in doubt" in client.get("/doubts").text
+    with lived.app.store.read() as tx:
+        ended = [(send.status, send.reason) for send in map(tx.outbox.get, in_doubt)]
+    assert ended == [("sent", "resolved"), ("failed", "resolved"), ("failed", "resolved")]
+
+
 def consent(lived, customer):
     with lived.app.store.read() as tx:
         told = [
@@ -381,8 +447,6 @@ def test_the_report_is_one_file_that_needs_nothing_else(lived, tmp_path: Path):
 
 
 def test_the_latest_backtest_is_shown_where_one_was_kept(lived):
-    import msgspec
-
     view = report_of(Backtested(), Plan(0, 7 * DAY), shop="Shop", titles={})
     with lived.app.store.write() as tx:
         tx.meta.set("backtest", msgspec.to_builtins(view, str_keys=True) | {"later": 1})

@@ -13,6 +13,7 @@ from aftersale.cli import (
     importing,
     modes,
     programme,
+    sending,
     serving,
     store,
     trying,
@@ -62,7 +63,9 @@ def version(here: Here) -> Answer:
     return Answer({"version": __version__}, [f"aftersale {__version__}"])
 
 
-for part in (demo, store, importing, working, trying, explaining, programme, modes, serving):
+for part in (
+    demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
+):  # fmt: skip
     part.add_to(app)
 
 

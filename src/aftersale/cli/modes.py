@@ -59,20 +59,25 @@ def live(
         here.warn(f"{waiting} events are unread; run {here.line('worker --once')} first")
     if not app.sending.channels:
         here.warn("no channel is set up: the mailbox goes on catching every message")
+    where = [f"{name} goes by {channel.where}" for name, channel in app.sending.channels.items()]
     if is_demo:
         here.warn("this is the demo: its addresses belong to nobody")
-    data = {"projections": [msgspec.to_builtins(p) for p in projections], "mode": "live"}
-    table = projected_table(projections)
+    data = {
+        "projections": [msgspec.to_builtins(p) for p in projections],
+        "mode": "live",
+        "channels": {name: channel.where for name, channel in app.sending.channels.items()},
+    }
+    shown: list[str | Table] = [projected_table(projections), *where]
     if dry_run:
-        return Answer({**data, "mode": "unchanged"}, [table, "Nothing was changed (dry run)."])
+        return Answer({**data, "mode": "unchanged"}, [*shown, "Nothing was changed (dry run)."])
     people = projections[-1].people
     question = f"{people} people get mail within 7 days. Go live?"
-    here.agree(question, yes=yes, line="live --yes", shown=[table])
+    here.agree(question, yes=yes, line="live --yes", shown=shown)
     with app.store.write() as tx:
         set_mode(tx, app.worlds, "live", app.now(tx))
     undo = here.line("stop")
     said = f"live. Undo: {undo}"
-    return Answer(data, [table, said] if yes else [said], next=[undo])
+    return Answer(data, [*shown, said] if yes else [said], next=[undo])
 
 
 def _change(here: Here, wanted: str) -> Answer:
@@ -83,6 +88,8 @@ def _change(here: Here, wanted: str) -> Answer:
     with app.store.write() as tx:
         before = mode_of(tx)
         set_mode(tx, app.worlds, wanted, app.now(tx))
+    if wanted == "test" and not app.sending.channels:
+        here.warn("no channel is set up: the mailbox goes on catching every message")
     undo = here.line("stop" if before == "stopped" else before)
     data = {"mode": wanted, "before": before}
     return Answer(data, [f"{wanted}: {WORDS[wanted]}. Undo: {undo}"], next=[undo])

@@ -168,7 +168,7 @@ def erase(
 @command(config, "show")
 def show_config(here: Here) -> Answer:
     """Show every setting, its value and where that comes from."""
-    from aftersale.settings import Settings, read_settings, variable, without_password
+    from aftersale.settings import Settings, read_settings, shown, variable
 
     read = read_settings()
     rows = []
@@ -180,7 +180,7 @@ def show_config(here: Here) -> Answer:
             origin = variable(name)
         else:
             origin = "default"
-        rows.append((name, without_password(str(value)), origin))
+        rows.append((name, str(shown(here.settings, name)), origin))
     data = {name: {"value": value, "from": origin} for name, value, origin in rows}
     return Answer(data, [Table(("setting", "value", "from"), rows)])
 

@@ -94,6 +94,7 @@ def worker(
             else:
                 total = _live(here, app, wanted)
         halted = wanted.is_set() and (once or horizon is not None)
+    app.sending.close()
     app.store.close()
     data = {**msgspec.to_builtins(total), "clock": format_instant(total.clock)}
     if halted:

@@ -62,6 +62,10 @@ class Channel(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of connections; a later `send` makes new ones."""
+        ...
+
     def look_up(self, keys: Sequence[str]) -> Mapping[str, Result | None] | None:
         """What became of claimed messages after a crash.
 

@@ -2,18 +2,23 @@
 
 import platform
 import shutil
+from urllib.parse import urlsplit
 
 import msgspec
 
 from aftersale import __version__
 from aftersale.delivery.ports import CLAIMED, FAILED, QUEUED, UNKNOWN
+from aftersale.delivery.reasons import NO_LOGIN, NO_SENDER, NO_TLS, UNREACHABLE, send_words
+from aftersale.delivery.settling import Trouble
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY, HOUR, Duration, Instant, format_duration, format_instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
-from aftersale.runtime.sending import STOPPED, mode_of
+from aftersale.runtime.sending import LIVE, STOPPED, TEST, mode_of, troubles_of
 from aftersale.turn.state import SOFT_LIMIT
 
+REACHING = frozenset({TEST, LIVE})
+"""Modes in which messages go to people."""
 LATE: Duration = HOUR
 """Work that is due for longer means that no worker runs."""
 ROOM = 1_000_000_000
@@ -194,6 +199,7 @@ def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
             hint="aftersale rehearse, or aftersale live",
             stops=mode == STOPPED,
         ),
+        *_channels(app, tx, mode),
         Finding(
             "outbox",
             ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()))
@@ -211,7 +217,7 @@ def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
             "unknown",
             str(unknown),
             problem="of some messages nobody knows whether they went out" if unknown else "",
-            hint="look at them on the health page",
+            hint="aftersale resolve, or the page /doubts",
         ),
         Finding("failed", str(by_status.get(FAILED, 0))),
         Finding(
@@ -223,6 +229,57 @@ def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
             hint="look at what it sent, then aftersale live again",
         ),
     ]
+
+
+def _channels(app: App, tx: Transaction, mode: str) -> list[Finding]:
+    """Where messages go, and whether they are taken there."""
+    if not app.sending.channels:
+        where = "the mailbox: no mail server is set up"
+        return [Finding("e-mail", where if mode in REACHING else "the mailbox")]
+    troubles = troubles_of(tx)
+    found = []
+    for name, channel in app.sending.channels.items():
+        trouble = troubles.get(name)
+        caught = "" if mode in REACHING else ", once live; the mailbox now"
+        found.append(
+            Finding(
+                "e-mail" if name == "email" else name,
+                f"{channel.name} to {channel.where}{caught}",
+                problem=_trouble_words(trouble) if trouble is not None else "",
+                hint=_REMEDIES.get(trouble.reason.partition(": ")[0], "") if trouble else "",
+                stops=trouble is not None,
+            )
+        )
+    url = urlsplit(app.public_url)
+    own = (url.hostname or "") in {"127.0.0.1", "localhost", "::1"}
+    unsafe = url.scheme != "https"
+    wrong = (
+        "links in messages lead to this machine only"
+        if own
+        else "links in messages are not safe, so no mail program unsubscribes with one click"
+    )
+    found.append(
+        Finding(
+            "links in messages",
+            app.public_url,
+            problem=wrong if mode in REACHING and (own or unsafe) else "",
+            hint="set AFTERSALE_PUBLIC_URL to an https address that customers reach",
+        )
+    )
+    return found
+
+
+def _trouble_words(trouble: Trouble) -> str:
+    since, until = format_instant(trouble.since), format_instant(trouble.until)
+    return f"{send_words(trouble.reason)}, since {since}; next try {until}"
+
+
+_REMEDIES = {
+    UNREACHABLE: "see that the server runs and AFTERSALE_SMTP_URL names it",
+    NO_LOGIN: "set user and password in AFTERSALE_SMTP_URL, then aftersale send-test",
+    NO_TLS: "see the certificate of the server and the tls= and ca= of AFTERSALE_SMTP_URL",
+    NO_SENDER: "use a sender in aftersale.toml, and a return path, that the server lets you use",
+}
 
 
 def _states(tx: Transaction) -> list[Finding]:

@@ -15,6 +15,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.ledger.admission import admit, arrive
 from aftersale.ledger.ports import NewEntry, PersonalRow
 from aftersale.programme.ports import Transaction
+from aftersale.runtime.receipts import heed_receipts
 from aftersale.runtime.suppression import without_erased
 
 
@@ -61,6 +62,7 @@ def take_in(
     for absorbed, survivor in found.merges:
         identities.point(absorbed, survivor)
     positions = tx.ledger.append(found.entries)
+    heed_receipts(tx, found.entries)
     if found.personal:
         tx.personal.put(
             [

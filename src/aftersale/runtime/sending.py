@@ -2,22 +2,29 @@
 
 The claim commits before the channel is called, and judges again. After the call the send is
 settled. A crash in between leaves a claimed row: at the next start the channel is asked what
-became of it; where it cannot say, the send is `unknown` and shown.
+became of it; where it cannot say, the send is `unknown` and shown. What a channel did not take
+waits and is tried again; a channel that takes nothing at all rests.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from aftersale.delivery.channel import Channel, Outgoing, Result
 from aftersale.delivery.ports import CLAIMED, DROPPED, FAILED, QUEUED, SENT, UNKNOWN, Send
+from aftersale.delivery.reasons import CRASH, NEVER_WENT_OUT, NO_RECIPIENT, RAN_OUT, SEND_REASONS
+from aftersale.delivery.settling import Move, Trouble, in_doubt, settled, troubled
+from aftersale.events.vocabulary import MessageEvent, encode_body
 from aftersale.gates.policy import Policy
 from aftersale.gates.standing import Intent
 from aftersale.gates.verdict import Defer, Deny
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId
-from aftersale.kernel.instants import DAY, HOUR, Instant
+from aftersale.kernel.instants import DAY, HOUR, Duration, Instant
+from aftersale.messages.compose import Message
 from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.intake import own_entry
 from aftersale.runtime.rendering import NO_ADDRESS, Renderer
 from aftersale.runtime.worlds import Worlds
 from aftersale.turn.again import judge_again
@@ -30,16 +37,30 @@ BATCH = 500
 
 _BESIDE = Lease()
 """What is known of a send is written down whoever holds its customer by then."""
+_TROUBLES = "channel_troubles"
 
 
-class Sent(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct):
     """What one round of sending did."""
 
     sent: int = 0
     dropped: int = 0
     failed: int = 0
     unknown: int = 0
+    put_off: int = 0
     claimed: int = 0
+    far: bool = False
+    """Whether something was handed to a channel other than the mailbox."""
+    lasted: Duration = 0
+    """How long the far channels took, on the machine's clock."""
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A send that may be handed over now: committed, and nobody else takes it."""
+
+    send: Send
+    item: Outgoing
+    channel: Channel
 
 
 RendererOf = Callable[[Transaction, int], Renderer]
@@ -47,7 +68,11 @@ RendererOf = Callable[[Transaction, int], Renderer]
 
 
 class Sending:
-    """Claims, composes, hands over and settles the messages of one store."""
+    """Claims, composes, hands over and settles the messages of one store.
+
+    It has three transactions: the claim, the settling of what was handed over, and the recovery of
+    what a crash left claimed. Channels are called between them.
+    """
 
     def __init__(
         self,
@@ -63,123 +88,154 @@ class Sending:
         self._renderer_of = renderer_of
         self._mailbox = mailbox
         self._channels = channels
-        self._waiting: dict[str, Instant] = {}
-        """Keys that were put off at the claim, and until when; only to pass them by meanwhile."""
 
     @property
-    def channels(self) -> tuple[str, ...]:
+    def channels(self) -> Mapping[str, Channel]:
         """Channels that reach customers; what goes by another one is caught by the mailbox."""
-        return tuple(sorted(self._channels))
+        return self._channels
 
     def recover(self, now: Instant, *, lease: Lease | None = None) -> int:
         """Settle what a crash left claimed of the lease's shards (None: of all); how many rows."""
         with self._store.work(lease) as tx:
-            claimed = tx.outbox.in_state(CLAIMED, limit=100_000, shards=_narrowed(tx, lease))
-            mode = mode_of(tx)
-        count = 0
-        for channel, sends in self._by_channel(claimed, mode):
-            answers = channel.look_up([send.key for send in sends])
-            with self._store.work(_BESIDE) as tx:
-                for send in sends:
-                    count += 1
-                    tx.outbox.move(send.key, UNKNOWN, now, reason="crash")
-                    if answers is None:
-                        continue
-                    answer = answers.get(send.key)
-                    if answer is None:
-                        tx.outbox.move(send.key, QUEUED, now, reason="never-went-out")
-                    else:
-                        tx.outbox.move(send.key, answer.status, now, provider_id=answer.provider_id)
-        return count
+            left = tx.outbox.in_state(CLAIMED, limit=100_000, shards=_narrowed(tx, lease))
+        by_name: dict[str, list[Send]] = {}
+        for send in left:
+            by_name.setdefault(send.reason, []).append(send)
+        for name, sends in by_name.items():
+            channel = self._named(name)
+            keys = [send.key for send in sends]
+            self._recover(sends, channel.look_up(keys) if channel is not None else None, now)
+        return len(left)
 
     def round(
         self, now: Instant, *, own: bool = False, limit: int = BATCH, lease: Lease | None = None
     ) -> Sent:
-        """Send what is queued by `now`; with a driven clock each at the instant it was decided.
+        """Send what is due by `now`; with a driven clock each at the instant it was decided.
 
-        `lease`: to whose customers, None: to all.
+        `lease`: to whose customers, None: to all. Refused with a driven clock where messages would
+        reach people: its hours pass in seconds.
         """
+        claimed, done = self._claim(now, lease, own=own, limit=limit)
+        for channel, some in _by_channel(claimed):
+            began = time.monotonic_ns()
+            results = channel.send([one.item for one in some])
+            if channel is not self._mailbox:
+                done.far = True
+                done.lasted += (time.monotonic_ns() - began) // 1_000
+            self._settle(some, results, done)
+        return done
+
+    def close(self) -> None:
+        """Let go of every channel's connections."""
+        for channel in self._channels.values():
+            channel.close()
+
+    def refuse_driven(self, tx: Transaction) -> None:
+        """A driven clock must not send to people."""
+        if self._channels and mode_of(tx) in {TEST, LIVE}:
+            raise Refusal(
+                "a driven clock does not send to customers",
+                why="its days pass in seconds, and a channel is set up",
+                hint="aftersale rehearse first; the mailbox then catches every message",
+            )
+
+    # --- the claim ------------------------------------------------------------------------
+
+    def _claim(
+        self, now: Instant, lease: Lease | None, *, own: bool, limit: int
+    ) -> tuple[list[Claimed], Sent]:
+        """Judge again what is due, and commit to handing over what may go."""
+        done = Sent()
+        claimed: list[Claimed] = []
         with self._store.work(lease) as tx:
             mode = mode_of(tx)
             if mode == STOPPED:
-                return Sent()
+                return claimed, done
+            if own:
+                self.refuse_driven(tx)
             if mode == LIVE:
                 tx.meta.get("tripped", hold=True)  # what several workers claim is counted together
-            room = self._room(tx, mode, now, limit)
-            queued = self._queued(tx, now, room, _narrowed(tx, lease)) if room > 0 else []
-            outgoing, dropped, failed = self._claim(tx, mode, now, queued, own=own)
-        sent = unknown = 0
-        by_key = {send.key: (send, item) for send, item in outgoing}
-        for channel, sends in self._by_channel([send for send, _ in outgoing], mode):
-            results = channel.send([by_key[send.key][1] for send in sends])
-            with self._store.work(_BESIDE) as tx:
-                for send, result in zip(sends, results, strict=True):
-                    at = by_key[send.key][1].at
-                    settle(tx, send, result, at)
-                    sent += result.status == SENT
-                    unknown += result.status == UNKNOWN
-                    failed += result.status == FAILED
-        return Sent(sent, dropped, failed, unknown, len(outgoing))
+            due = self._due(tx, mode, now, limit, _narrowed(tx, lease))
+            for send, message, at in self._allowed(tx, mode, now, done, due, own=own):
+                channel = self._channel_of(send, mode)
+                tx.outbox.move(send.key, CLAIMED, at, reason=channel.name)
+                item = Outgoing(send.customer, message, at, send.channel, send.seq)
+                claimed.append(Claimed(send, item, channel))
+        done.claimed = len(claimed)
+        return claimed, done
 
-    def _claim(
-        self, tx: Transaction, mode: str, now: Instant, queued: list[Send], *, own: bool
-    ) -> tuple[list[tuple[Send, Outgoing]], int, int]:
-        if not queued:
-            return [], 0, 0
+    def _allowed(
+        self, tx: Transaction, mode: str, now: Instant, done: Sent, due: list[Send], *, own: bool
+    ) -> Iterator[tuple[Send, Message, Instant]]:
+        """Each due send that may go, its message and its instant; the others are moved on."""
+        if not due:
+            return
         version = self._worlds.newest(tx)
         world = self._worlds.now(tx)
-        rows = tx.states.load(sorted({send.customer for send in queued}))
-        people = tx.personal.of_many(sorted({send.customer for send in queued}))
+        rows = tx.states.load(sorted({send.customer for send in due}))
+        people = tx.personal.of_many(sorted({send.customer for send in due}))
         renderer = self._renderer_of(tx, version)
         listed = [
             address.lower() for address in self._worlds.compiled(tx, version).shop.test_addresses
         ]
-        outgoing: list[tuple[Send, Outgoing]] = []
-        dropped = failed = 0
-        for send in queued:
-            at = send.decided_at if own else now
+        gone: dict[Instant, dict[str, int]] = {}
+        for send in due:
+            at = max(send.decided_at, send.not_before) if own else now
             row = rows.get(send.customer)
             state = decode(row.blob) if row is not None else State()
             moved = row is None or row.version != send.state_version
             verdict = judge_again(intent_of(send), state, world, at, moved=moved and not own)
             if isinstance(verdict, Defer):
-                self._waiting[send.key] = verdict.until
+                tx.outbox.move(
+                    send.key, QUEUED, at, reason=verdict.reason, not_before=verdict.until
+                )
+                done.put_off += 1
                 continue
-            reason = verdict.reason if isinstance(verdict, Deny) else ""
+            reason = _denied(send, verdict) if isinstance(verdict, Deny) else ""
             person = {
                 **_addresses(tx, send.customer),
                 **people.get(send.customer, {}),
                 **_told_by(tx, int(send.values.get("cause") or 0)),
             }
             reason = reason or self._address_reason(send, person, mode, listed)
-            reason = reason or breaker_reason(tx, send, world.programme.policy, mode, at)
+            if not reason and mode == LIVE:
+                if at not in gone:
+                    gone[at] = tx.outbox.sent_since(at - HOUR)
+                reason = breaker_reason(tx, send, world.programme.policy, gone[at], at)
             if reason:
                 tx.outbox.move(send.key, DROPPED, at, reason=reason)
-                dropped += 1
+                done.dropped += 1
                 continue
             try:
                 message = renderer.render(send, state, world, person, at)
             except Refusal as refusal:
                 tx.outbox.move(send.key, DROPPED, at, reason=f"template: {refusal.what}")
-                failed += 1
+                done.failed += 1
                 continue
-            tx.outbox.move(send.key, CLAIMED, at)
-            outgoing.append((send, Outgoing(send.customer, message, at, send.channel)))
-        return outgoing, dropped, failed
+            yield send, message, at
 
-    def _queued(
-        self, tx: Transaction, now: Instant, limit: int, shards: Collection[int] | None
+    def _due(
+        self, tx: Transaction, mode: str, now: Instant, limit: int, shards: Collection[int] | None
     ) -> list[Send]:
-        """The oldest queued sends, those passed by that wait for a later instant."""
-        self._waiting = {key: until for key, until in self._waiting.items() if until > now}
-        found = tx.outbox.queued(now, limit + len(self._waiting), shards=shards)
-        return [send for send in found if send.key not in self._waiting][:limit]
+        """What is due longest; nothing of channels that rest, one message of one that tries."""
+        if mode == REHEARSE:
+            return tx.outbox.queued(now, limit, shards=shards)
+        troubles = {name: t for name, t in troubles_of(tx).items() if name in self._channels}
+        resting = [name for name, trouble in troubles.items() if trouble.until > now]
+        if len(resting) < len(troubles):
+            limit = min(limit, 1)
+        for channel in self._channels.values():
+            limit = min(limit, channel.at_once)
+        room = self._room(tx, mode, now, limit)
+        if room <= 0:
+            return []
+        return tx.outbox.queued(now, room, passing_by=resting, shards=shards)
 
     def _address_reason(
         self, send: Send, person: Mapping[str, object], mode: str, listed: Sequence[str]
     ) -> str:
         """Why the address cannot be used in this mode; the mailbox takes every one."""
-        if mode == REHEARSE or self._channels.get(send.channel, self._mailbox) is self._mailbox:
+        if self._channel_of(send, mode) is self._mailbox:
             return ""
         address = str(person.get("phone" if send.channel == "sms" else "email") or "")
         if not address or address.endswith(NO_ADDRESS):
@@ -195,14 +251,64 @@ class Sending:
         gone = sum(tx.outbox.sent_since(now - HOUR).values())
         return max(min(limit, policy.startup_per_hour - gone), 0)
 
-    def _by_channel(self, sends: Sequence[Send], mode: str) -> list[tuple[Channel, list[Send]]]:
-        groups: dict[str, list[Send]] = {}
-        for send in sends:
-            groups.setdefault("" if mode == REHEARSE else send.channel, []).append(send)
-        return [
-            (self._channels.get(name, self._mailbox) if name else self._mailbox, rows)
-            for name, rows in groups.items()
-        ]
+    def _channel_of(self, send: Send, mode: str) -> Channel:
+        if mode == REHEARSE:
+            return self._mailbox
+        return self._channels.get(send.channel, self._mailbox)
+
+    # --- settling ---------------------------------------------------------------------------
+
+    def _settle(self, some: Sequence[Claimed], results: Sequence[Result], done: Sent) -> None:
+        """Write down what one channel answered; that an address is no one's goes into the log."""
+        tells = any(_is_no_recipient(result) for result in results)
+        with self._store.write() if tells else self._store.work(_BESIDE) as tx:
+            for one, result in zip(some, results, strict=True):
+                settle(tx, one.send, result, one.item.at, one.item.at + done.lasted)
+                done.sent += result.status == SENT
+                done.unknown += result.status == UNKNOWN
+                done.failed += result.status == FAILED
+                done.put_off += result.status == QUEUED
+            if some[0].channel is not self._mailbox:
+                name = some[0].send.channel
+                _note_troubles(tx, name, results, some[0].item.at + done.lasted)
+
+    # --- recovery ---------------------------------------------------------------------------
+
+    def _recover(
+        self, sends: Sequence[Send], answers: Mapping[str, Result | None] | None, now: Instant
+    ) -> None:
+        """Move on what was left claimed, by what its channel says of it or else by its class."""
+        with self._store.work(_BESIDE) as tx:
+            for send in sends:
+                answer = answers.get(send.key) if answers is not None else None
+                if not tx.outbox.move(send.key, UNKNOWN, now, reason=CRASH):
+                    continue  # a receipt came meanwhile
+                if answers is None:
+                    _carry(tx, send, in_doubt(send, now), now)
+                elif answer is None:
+                    tx.outbox.move(send.key, QUEUED, now, reason=NEVER_WENT_OUT)
+                else:
+                    tx.outbox.move(send.key, answer.status, now, provider_id=answer.provider_id)
+
+    def _named(self, name: str) -> Channel | None:
+        """The channel of that name: a claimed send bears it, for the mode may have changed."""
+        if not name:
+            return self._mailbox  # claimed by a release that knew no other
+        known = (self._mailbox, *self._channels.values())
+        return next((channel for channel in known if channel.name == name), None)
+
+
+def _by_channel(claimed: Sequence[Claimed]) -> list[tuple[Channel, list[Claimed]]]:
+    groups: dict[tuple[int, str], list[Claimed]] = {}
+    for one in claimed:
+        groups.setdefault((id(one.channel), one.send.channel), []).append(one)
+    return [(some[0].channel, some) for some in groups.values()]
+
+
+def _denied(send: Send, verdict: Deny) -> str:
+    """Why it is dropped: one that waited for a server was useful when it was first tried."""
+    waited = send.attempts or send.reason.partition(": ")[0] in SEND_REASONS
+    return RAN_OUT if verdict.reason == "too-late" and waited else verdict.reason
 
 
 def _narrowed(tx: Transaction, lease: Lease | None) -> Collection[int] | None:
@@ -233,23 +339,80 @@ def mode_of(tx: Transaction) -> str:
     return str(tx.meta.get("mode") or REHEARSE)
 
 
-def settle(tx: Transaction, send: Send, result: Result, at: Instant) -> None:
-    """Write down what the provider said; a receipt that came earlier stands."""
-    tx.outbox.move(
-        send.key, result.status, at, reason=result.reason, provider_id=result.provider_id
-    )
+def settle(tx: Transaction, send: Send, result: Result, claimed_at: Instant, now: Instant) -> None:
+    """Write down what the provider said of that claim; a receipt that came earlier stands.
+
+    Where the claim was lost meanwhile to another worker, only that it went out still counts.
+    """
+    if result.status in {QUEUED, FAILED}:
+        kept = tx.outbox.get(send.key)
+        if kept is None or (kept.status, kept.status_at) != (CLAIMED, claimed_at):
+            return
+    _carry(tx, send, settled(send, result, now), now)
+    if _is_no_recipient(result):
+        _tell_of_bounce(tx, send, now)
 
 
-def breaker_reason(tx: Transaction, send: Send, policy: Policy, mode: str, now: Instant) -> str:
-    """Stop a journey whose last hour exceeds a multiple of its busiest expected hour."""
-    if mode != LIVE:
-        return ""
+def _is_no_recipient(result: Result) -> bool:
+    return result.reason.partition(": ")[0] == NO_RECIPIENT
+
+
+def _carry(tx: Transaction, send: Send, moves: Sequence[Move], at: Instant) -> None:
+    for move in moves:
+        tx.outbox.move(
+            send.key,
+            move.status,
+            at,
+            reason=move.reason,
+            provider_id=move.provider_id,
+            not_before=move.not_before,
+            tried=move.tried,
+            repeated=move.repeated,
+        )
+
+
+def _tell_of_bounce(tx: Transaction, send: Send, at: Instant) -> None:
+    """Let decisions know that the address is no one's: only an event can."""
+    body = encode_body(MessageEvent(message=send.key, channel=send.channel, kind="hard"))
+    name = f"refused:{send.key}"
+    customer = tx.identities.living(send.customer)
+    entry = own_entry("message.bounced", name, body, at, customer=customer)
+    if not tx.ledger.seen([entry.key]):
+        tx.ledger.append([entry])
+
+
+def troubles_of(tx: Transaction) -> dict[str, Trouble]:
+    """Channels that take nothing at the moment, and why."""
+    kept: dict[str, dict[str, object]] = tx.meta.get(_TROUBLES) or {}
+    return {name: msgspec.convert(told, Trouble) for name, told in kept.items()}
+
+
+def _note_troubles(tx: Transaction, channel: str, results: Sequence[Result], at: Instant) -> None:
+    """Let a channel rest that took nothing, and go on with one that took something."""
+    tx.meta.get(_TROUBLES, hold=True)
+    troubles = troubles_of(tx)
+    whole = next((result for result in results if result.whole), None)
+    took = any(not result.whole and result.tried for result in results)
+    if whole is not None and not took:
+        troubles[channel] = troubled(troubles.get(channel), whole.reason, at)
+    elif not took or troubles.pop(channel, None) is None:
+        return
+    tx.meta.set(_TROUBLES, msgspec.to_builtins(troubles))
+
+
+def breaker_reason(
+    tx: Transaction, send: Send, policy: Policy, gone: Mapping[str, int], now: Instant
+) -> str:
+    """Stop a journey whose last hour exceeds a multiple of its busiest expected hour.
+
+    `gone`: messages of the last hour by journey.
+    """
     tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
     if send.journey in tripped:
         return "breaker"
     expected: dict[str, int] = tx.meta.get("expected_hour") or {}
     most = max(policy.breaker_floor, policy.breaker * expected.get(send.journey, 0))
-    if tx.outbox.sent_since(now - HOUR).get(send.journey, 0) < most:
+    if gone.get(send.journey, 0) < most:
         return ""
     tx.meta.set("tripped", {**tripped, send.journey: now})
     return "breaker"

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from aftersale.delivery.reasons import send_words
 from aftersale.kernel.instants import Instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
@@ -48,6 +49,7 @@ def environment() -> Environment:
         "span": words.span,
         "event_title": words.event_title,
         "reason": reason_words,
+        "send_reason": send_words,
         "drawing": Markup,
     }
     made.globals |= {

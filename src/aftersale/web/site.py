@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.runtime.app import App
-from aftersale.web import customers, decisions, health, journeys, mailbox, overview, public
+from aftersale.web import customers, decisions, doubts, health, journeys, mailbox, overview, public
 from aftersale.web.guard import Guard, protect
 from aftersale.web.pages import FOLDER, Pages, nonce_of, pages_of
 from aftersale.web.sign_in import COOKIE, SESSION_SECONDS, SignIn, form_allowed, session_cookie
@@ -33,6 +33,9 @@ ROUTES = (
     Route("/mailbox", mailbox.mailbox),
     Route("/mailbox/message", mailbox.message),
     Route("/mailbox/html", mailbox.message_html),
+    Route("/doubts", doubts.doubts, methods=["GET"]),
+    Route("/doubts", doubts.say, methods=["POST"]),
+    Route("/doubts.json", doubts.doubts_json),
     Route("/health", health.health),
     Route("/health.json", health.health_json),
     Route("/backtests/latest", health.latest_backtest),

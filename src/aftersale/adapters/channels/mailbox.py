@@ -41,6 +41,9 @@ class MailboxChannel:
                 )
         return [Result(SENT, self.name)] * len(messages)
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def look_up(self, keys: Sequence[str]) -> Mapping[str, Result | None]:
         """The mailbox knows what it caught."""
         with self._store.read() as tx:
