@@ -19,6 +19,7 @@ from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
+from benchmarks.send import send_smtp
 
 EVENTS = 1_000_000
 QUICK = 20
@@ -39,6 +40,7 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "live-postgres-2": partial(live_postgres, workers=2, target=14_000),
     "latency": latency,
     "due": due,
+    "send-smtp": send_smtp,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
     "memory-sqlite": memory_sqlite,

@@ -29,6 +29,14 @@ def test_a_small_measurement_decides_about_every_event_and_says_what_it_did() ->
     assert line["live_runs"][-1]["median"] >= 3
 
 
+def test_a_small_measurement_of_sending_says_what_its_rate_is_made_of() -> None:
+    (line,) = measured("send-smtp", "--quick", "--events", "100000")
+    assert (line["name"], line["unit"], line["messages"]) == ("send-smtp", "messages/s", 20)
+    parts = ("claim_seconds", "hand_over_seconds", "settle_seconds")
+    assert 0 < sum(line[part] for part in parts) <= line["seconds"] * 1.01
+    assert min(line["bare_messages_per_second"].values()) > 0
+
+
 def test_an_unknown_figure_is_refused_with_those_there_are() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "speed"],
