@@ -56,8 +56,17 @@ def _other_user() -> int | None:
 class PostgresServer:
     """One server; `start` and `stop` as often as a test wants."""
 
-    def __init__(self, *, settings: Sequence[str] = ("fsync=off", "full_page_writes=off")) -> None:
-        """Make the folder of a new cluster. `settings` are lines of its configuration."""
+    def __init__(
+        self,
+        *,
+        settings: Sequence[str] = ("fsync=off", "full_page_writes=off"),
+        password: str = "",
+    ) -> None:
+        """Make the folder of a new cluster. `settings` are lines of its configuration.
+
+        With a password it is asked for; without one everybody is let in.
+        """
+        self._password = password
         self._binaries = binaries()
         self._user = _other_user()
         self._folder = Path(tempfile.mkdtemp(prefix="aftersale-pg-"))
@@ -66,9 +75,15 @@ class PostgresServer:
         if self._user is not None:
             os.chown(self._folder, self._user, -1)
         try:
+            asked = ["--auth=trust"]
+            if password:
+                secret = self._folder / "password"
+                secret.write_text(password, encoding="utf-8")
+                secret.chmod(0o644)
+                asked = ["--auth=scram-sha-256", f"--pwfile={secret}"]
             self._run(
-                "initdb", "--no-sync", "--auth=trust", "--username=aftersale", "--encoding=UTF8",
-                "--locale=C", f"--pgdata={self._folder / 'data'}",
+                "initdb", "--no-sync", "--username=aftersale", "--encoding=UTF8", "--locale=C",
+                f"--pgdata={self._folder / 'data'}", *asked,
             )  # fmt: skip
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -118,9 +133,9 @@ class PostgresServer:
     def address(self, database: str, *, schema: str = "") -> str:
         """The address of one of its databases, or of a schema in it."""
         options = f"&options={quote(f'-csearch_path={schema}')}" if schema else ""
-        return (
-            f"postgresql://aftersale@/{database}?host={quote(str(self._folder), safe='')}{options}"
-        )
+        who = f"aftersale:{quote(self._password)}" if self._password else "aftersale"
+        host = quote(str(self._folder), safe="")
+        return f"postgresql://{who}@/{database}?host={host}{options}"
 
     def new_schema(self, name: str) -> str:
         """The address of a new, empty schema."""

@@ -20,6 +20,45 @@ PERSONAL: dict[str, frozenset[str]] = {
 }
 """Table → the columns that may hold what names a person."""
 
+IMPERSONAL: dict[str, frozenset[str]] = {
+    "events": frozenset({
+        "position", "customer", "at", "received_at", "history", "key", "digest", "type", "shop",
+        "source", "id", "payload",
+    }),
+    "conflicts": frozenset({
+        "number", "position", "received_at", "at", "source", "id", "type", "payload",
+    }),
+    "customers": frozenset({"id", "created_at"}),
+    "pointers": frozenset({"absorbed", "survivor"}),
+    "identities": frozenset({"customer", "kind"}),
+    "personal": frozenset({"position", "customer", "at"}),
+    "erasures": frozenset({"customer", "at"}),
+    "suppressions": frozenset({"hash"}),
+    "states": frozenset({"customer", "version", "wakes_at", "blob"}),
+    "newest": frozenset({"at"}),
+    "shards": frozenset({"number", "upto", "now", "sweep"}),
+    "leases": frozenset({"shard", "holder", "token", "until"}),
+    "workers": frozenset({"holder", "until"}),
+    "turns": frozenset({
+        "turn", "now", "after_position", "upto_position", "rings", "programme", "shards", "own",
+        "engine", "woken",
+    }),
+    "decisions": frozenset({
+        "number", "turn", "customer", "seq", "at", "now", "version", "cause", "kind", "journey",
+        "run", "step", "reason", "data",
+    }),
+    "outbox": frozenset({
+        "number", "customer", "seq", "version", "decided_at", "useful_until", "state_version",
+        "status_at", "key", "journey", "run", "step", "channel", "purpose", "template", "shop",
+        "status", "reason", "provider_id", "kind", "attempts", "not_before", "repeats",
+    }),
+    "mailbox": frozenset({"number", "customer", "at", "key", "channel"}),
+    "deployments": frozenset({"version", "digest", "deployed_at", "files", "note"}),
+    "meta": frozenset({"name", "value"}),
+    "aftersale_schema": frozenset({"version", "migrated_at"}),
+}  # fmt: skip
+"""Table → the columns that hold ids, instants, codes and the facts that decisions need."""
+
 _NOTHING = b"\x80"  # an empty msgpack map
 
 _STATEMENTS = {

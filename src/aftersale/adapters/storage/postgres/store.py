@@ -81,8 +81,12 @@ class PostgresStore:
         self._closed = False
         if create:
             schema.create(address, shards=shards, wait=wait)
-        with self.read():
-            pass  # what cannot be opened is refused here, not at the first use
+        try:
+            with self.read():
+                pass  # what cannot be opened is refused here, not at the first use
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def write(self) -> Iterator[PostgresTransaction]:
