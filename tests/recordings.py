@@ -6,7 +6,14 @@ from pathlib import Path
 from aftersale import bootstrap
 from aftersale.adapters.folder import write_starter
 from aftersale.adapters.storage.memory import MemoryStore
-from aftersale.events.event import Event, read_event
+from aftersale.events.event import Event, Ref, read_event
+from aftersale.events.vocabulary import (
+    Body,
+    Line,
+    OrderCompleted,
+    OrderDelivered,
+    ProductEvent,
+)
 from aftersale.kernel.instants import DAY, HOUR, Instant, parse_instant
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
@@ -75,3 +82,22 @@ def rounds(
             arrived.append(rows[n])
             n += 1
         yield now, arrived
+
+
+def guests_revealed(past: list[Event]) -> list[tuple[int, Event]]:
+    """Guests who order, and turn out to be customers just when something is due for them."""
+    emails = sorted({ref for e in past for ref in e.refs if ref.kind == "email"})
+    found = []
+    for n, email in enumerate(emails):
+        guest = Ref("anonymous", f"cookie-{n}")
+        ordered = LIVE + (n % 9) * DAY + HOUR
+        order, lines = f"guest-{n}", (Line("coffee", 1, 900),)
+        told: list[tuple[str, int, Body, tuple[Ref, ...]]] = [
+            ("order.completed", 0, OrderCompleted(order=order, lines=lines, total=900), (guest,)),
+            ("order.delivered", DAY, OrderDelivered(order=order), (guest,)),
+            ("product.viewed", 3 * DAY, ProductEvent(product="coffee"), (email, guest)),
+        ]
+        for kind, after, body, refs in told:
+            at = ordered + after
+            found.append((at, Event(f"{kind}-{n}", "web", kind, at, "lindenhof", body, refs)))
+    return found

@@ -10,10 +10,12 @@ from aftersale import bootstrap
 from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.runtime.app import App
 from aftersale.runtime.live import Live
+from aftersale.runtime.replay import replay
 from aftersale.runtime.verify import verify
 from aftersale.runtime.worker import Worked
 from aftersale.settings import Settings
-from recordings import events, take_arrivals, take_history
+from aftersale.turn.together import absorbed_by
+from recordings import events, guests_revealed, take_arrivals, take_history
 
 SOON = 20.0
 """Seconds within which everything here is done many times over."""
@@ -56,7 +58,10 @@ def opened(address: str, *, create: bool = False) -> App:
 
 
 def is_idle(app: App) -> bool:
+    """Everything is read, thresholds are fitted, and everybody was told of them."""
     with app.store.read() as tx:
+        if not tx.ledger.everybodys("calibration.fitted"):
+            return False
         read = all(shard.upto == tx.ledger.last() for shard in tx.shards.all())
         return read and not any(shard.sweep for shard in tx.shards.all())
 
@@ -75,6 +80,7 @@ def test_two_workers_share_the_shards_and_everything_is_decided_once(
     shop: App, database: str, files: dict[str, str]
 ) -> None:
     past, rows = events(60, seed=3)
+    rows = sorted([*rows, *guests_revealed(past)], key=lambda row: row[0])
     take_history(shop, past)
     workers = [Started(database, name) for name in ("ada", "ben")]
 
@@ -93,6 +99,11 @@ def test_two_workers_share_the_shards_and_everything_is_decided_once(
         assert tx.shards.holders() == {}
         assert verify(tx, shop.worlds).violations == ()
         entries = tx.ledger.last()
+        merges = [e for e in tx.ledger.read(0, entries) if e.type == "customer.merged"]
+        assert len([e for e in merges if (e.customer - absorbed_by(e)) % 6]) > 20
+        assert replay(tx, shop.worlds).different == 0
+        living = {tx.identities.living(n) for n in range(1, tx.identities.last() + 1)}
+        assert {row.customer for row in tx.states.page(0, 10**6)} == living
         assert sum(one.events for one in done) >= entries - 5
 
 

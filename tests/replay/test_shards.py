@@ -2,14 +2,6 @@
 
 import pytest
 
-from aftersale.events.event import Event, Ref
-from aftersale.events.vocabulary import (
-    Body,
-    Line,
-    OrderCompleted,
-    OrderDelivered,
-    ProductEvent,
-)
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import DAY, HOUR
 from aftersale.runtime.app import App
@@ -21,6 +13,7 @@ from recordings import (
     LIVE,
     app_in_memory,
     events,
+    guests_revealed,
     rounds,
     take_arrivals,
     take_history,
@@ -29,32 +22,13 @@ from recordings import (
 DAYS = 40
 
 
-def _strangers(past: list[Event]) -> list[tuple[int, Event]]:
-    """Guests who order, and turn out to be customers just when something is due for them."""
-    emails = sorted({ref for e in past for ref in e.refs if ref.kind == "email"})
-    found = []
-    for n, email in enumerate(emails):
-        guest = Ref("anonymous", f"cookie-{n}")
-        ordered = LIVE + (n % 9) * DAY + HOUR
-        order, lines = f"guest-{n}", (Line("coffee", 1, 900),)
-        told: list[tuple[str, int, Body, tuple[Ref, ...]]] = [
-            ("order.completed", 0, OrderCompleted(order=order, lines=lines, total=900), (guest,)),
-            ("order.delivered", DAY, OrderDelivered(order=order), (guest,)),
-            ("product.viewed", 3 * DAY, ProductEvent(product="coffee"), (email, guest)),
-        ]
-        for kind, after, body, refs in told:
-            at = ordered + after
-            found.append((at, Event(f"{kind}-{n}", "web", kind, at, "lindenhof", body, refs)))
-    return found
-
-
 def _lived(files: dict[str, str], *, shards: int, workers: int, batch: int = 2_000) -> App:
     """Forty days, hour by hour, with the shards dealt out to so many workers in turns."""
     app = app_in_memory(files, batch=batch, shards=shards)
     past, rows = events(40, seed=3)
     take_history(app, past)
     app.worker.once(LIVE)
-    rows = sorted([*rows, *_strangers(past)], key=lambda row: row[0])
+    rows = sorted([*rows, *guests_revealed(past)], key=lambda row: row[0])
     for now, arrived in rounds(rows, every=12 * HOUR):
         if now > LIVE + DAYS * DAY:
             break

@@ -9,9 +9,11 @@ from starlette.applications import Starlette
 
 from aftersale.adapters.folder import starter_files
 from aftersale.adapters.storage.memory import MemoryStore
+from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.bootstrap import build
 from aftersale.events.event import read_event
 from aftersale.kernel.instants import DAY, parse_instant
+from aftersale.programme.ports import Store
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import take_in
 from aftersale.settings import Settings
@@ -44,9 +46,8 @@ class Lived:
     """Part of an e-mail address → the awkward name of its owner."""
 
 
-def settled(customers: int = 40) -> Lived:
+def settled(store: Store, customers: int = 40) -> Lived:
     """The simulated shop after its last forty days of journeys, with awkward people in it."""
-    store = MemoryStore()
     with store.write() as tx:
         tx.meta.set("secret", SECRET.hex())
         tx.meta.set("mode", "rehearse")
@@ -85,6 +86,14 @@ def settled(customers: int = 40) -> Lived:
 @pytest.fixture(scope="session")
 def lived() -> Iterator[Lived]:
     """The shop, made once; tests that change it only add."""
-    made = settled()
+    made = settled(MemoryStore())
+    yield made
+    made.app.store.close()
+
+
+@pytest.fixture
+def lived_in_database(database: str) -> Iterator[Lived]:
+    """A smaller one on PostgreSQL."""
+    made = settled(PostgresStore(database, create=True, shards=3), 8)
     yield made
     made.app.store.close()

@@ -111,6 +111,12 @@ def test_every_page_answers_with_one_heading_and_without_inline_code(lived):
     assert len(titles) >= 12
 
 
+def test_every_page_answers_on_a_database_too(lived_in_database):
+    client = visitor(lived_in_database)
+    for path in every_page(lived_in_database):
+        assert client.get(path).status_code == 200, path
+
+
 def test_looking_changes_nothing(lived):
     before = counts(lived)
     client = visitor(lived)

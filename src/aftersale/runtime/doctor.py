@@ -2,12 +2,13 @@
 
 import platform
 import shutil
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
 from aftersale import __version__
-from aftersale.delivery.ports import CLAIMED, FAILED, QUEUED, UNKNOWN
+from aftersale.delivery.ports import CLAIMED, FAILED, UNKNOWN
 from aftersale.delivery.reasons import NO_LOGIN, NO_SENDER, NO_TLS, UNREACHABLE, send_words
 from aftersale.delivery.settling import Trouble
 from aftersale.kernel.errors import Refusal
@@ -161,9 +162,11 @@ def _worker(tx: Transaction, now: Instant, system: Instant) -> list[Finding]:
     due = tx.states.due(now, 1)
     late = now - due[0][1] if due else 0
     driven = bool(tx.meta.get("driven"))
+    workers, holders = tx.shards.workers(), tx.shards.holders()
     ahead = last.now - system if last and not driven else 0
     return [
         Finding("last turn", format_instant(last.now) if last else "none"),
+        Finding("at work", ", ".join(_share(name, holders) for name in workers) or "nobody"),
         Finding("clock", "driven" if driven else "the machine's"),
         Finding(
             "machine's clock",
@@ -182,12 +185,18 @@ def _worker(tx: Transaction, now: Instant, system: Instant) -> list[Finding]:
     ]
 
 
+def _share(worker: str, holders: Mapping[int, str]) -> str:
+    """A worker and how much it holds."""
+    mine = sum(holder == worker for holder in holders.values())
+    return f"{worker} ({mine} shard{'' if mine == 1 else 's'})" if mine else f"{worker} (stands by)"
+
+
 def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
     mode = mode_of(tx)
     by_status: dict[str, int] = {}
     for (_, _, status), number in tx.outbox.counts().items():
         by_status[status] = by_status.get(status, 0) + number
-    queued = tx.outbox.in_state(QUEUED, limit=1)
+    queued = tx.outbox.queued(now, 1)  # tasks wait for people, not for a worker
     age = now - queued[0].decided_at if queued else 0
     unknown = by_status.get(UNKNOWN, 0)
     tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
