@@ -121,6 +121,18 @@ def test_what_a_silent_worker_held_is_taken_over_within_its_lease(shop: App, dat
     worker.stop()
 
 
+def test_a_mistake_of_ours_while_sending_ends_the_worker_loudly(shop: App) -> None:
+    def broken(now: int, **given: object) -> None:
+        raise ZeroDivisionError
+
+    live = Live(shop, holder="ada", ticks=time.monotonic, poll_seconds=0.02)
+    live._sending = type("Broken", (), {"recover": staticmethod(broken)})()
+    with pytest.raises(ZeroDivisionError):
+        live.run(threading.Event())
+    with shop.store.read() as tx:
+        assert tx.shards.workers() == []
+
+
 def test_a_worker_whose_connection_is_cut_goes_on(shop: App, database: str) -> None:
     past, rows = events(40, seed=3)
     take_history(shop, past)

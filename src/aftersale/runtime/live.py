@@ -47,6 +47,8 @@ class Live:
         self._lease_due = 0.0
         self._done = Worked()
         self._ended = threading.Event()
+        self._broken: BaseException | None = None
+        """What ended one of the other threads."""
 
     def run(self, wanted: threading.Event) -> Worked:
         """Work until the event is set: then end the running turn and round, and give up the lease.
@@ -54,13 +56,13 @@ class Live:
         What was done, in sums.
         """
         others = [
-            threading.Thread(target=self._beat, name="lease", daemon=True),
-            threading.Thread(target=self._send, name="sending", daemon=True),
+            threading.Thread(target=self._loud, args=(work,), name=work.__name__, daemon=True)
+            for work in (self._beat, self._send)
         ]
         for thread in others:
             thread.start()
         try:
-            while not wanted.is_set():
+            while not wanted.is_set() and self._broken is None:
                 pause = self._trying(self._decide)
                 if pause:
                     wanted.wait(pause)
@@ -69,6 +71,8 @@ class Live:
             for thread in others:
                 thread.join()
             self._give_up()
+        if self._broken is not None:
+            raise self._broken
         return self._done
 
     def _decide(self) -> float:
@@ -122,6 +126,13 @@ class Live:
         self._done.dropped += sent.dropped + sent.failed
         self._telemetry.sent(sent, self._ticks() - began)
         return 0.0
+
+    def _loud(self, work: Callable[[], None]) -> None:
+        """Let what ends one of the threads end the worker: half a worker helps nobody."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again by `run`
+            self._broken = error
 
     def _beat(self) -> None:
         """Renew the lease while a turn or a round takes long."""

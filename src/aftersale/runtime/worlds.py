@@ -26,8 +26,8 @@ class Worlds:
 
     def __init__(self) -> None:
         self._compiled: dict[int, Compiled] = {}
-        self._marks: list[Entry] = []
-        self._read: Position = -1
+        self._marked: tuple[Position, list[Entry]] = (-1, [])
+        """Up to which position the entries that concern everybody were read, and what they are."""
         self._cached: tuple[tuple[int, int, tuple[tuple[str, Instant], ...]], World] | None = None
 
     def compiled(self, tx: Transaction, version: int) -> Compiled:
@@ -68,13 +68,13 @@ class Worlds:
         self, tx: Transaction, position: Position, version: int, since: Mapping[str, Instant]
     ) -> World:
         """The world after the entry at that position, under that version."""
-        if self._read < position:
-            self._marks = sorted(
-                (entry for kind in CONCERNS_ALL for entry in tx.ledger.everybodys(kind)),
-                key=lambda entry: entry.position,
-            )
-            self._read = tx.ledger.last()
-        known = [entry for entry in self._marks if entry.position <= position]
+        upto, marks = self._marked
+        if upto < position:
+            upto = tx.ledger.last()  # before the marks: one that comes meanwhile is read again
+            found = [entry for kind in CONCERNS_ALL for entry in tx.ledger.everybodys(kind)]
+            marks = sorted(found, key=lambda entry: entry.position)
+            self._marked = (upto, marks)
+        known = [entry for entry in marks if entry.position <= position]
         key = (version, known[-1].position if known else 0, tuple(sorted(since.items())))
         cached = self._cached
         if cached is None or cached[0] != key:
