@@ -13,7 +13,12 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.mark.slow
-def test_the_demo_ends_by_itself_and_is_reused(tmp_path: Path, ask: Ask) -> None:
+def test_the_demo_ends_by_itself_and_is_reused(
+    tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a shop, too: neither its database nor its mail server is touched."""
+    monkeypatch.setenv("AFTERSALE_DATABASE", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("AFTERSALE_SMTP_URL", "smtp://127.0.0.1:1")
     home = tmp_path / "demo"
     code, first = ask("demo", "--size", "s", "--home", home)
     data = first["data"]
@@ -25,6 +30,7 @@ def test_the_demo_ends_by_itself_and_is_reused(tmp_path: Path, ask: Ask) -> None
     begun = time.monotonic()
     code, second = ask("demo", "--size", "s", "--home", home)
     assert time.monotonic() - begun < 3
+    monkeypatch.delenv("AFTERSALE_DATABASE")
     again = {**second["data"], "seconds": data["seconds"]}
     assert (code, again) == (0, data)
     for words in (["verify"], ["replay"], ["doctor"]):

@@ -86,8 +86,9 @@ def demo(
     """
     if size not in SIZES:
         raise Refusal(f"{size!r} is no size", where="--size", hint="choose s, m or l", code=2)
-    if here.settings.home == Path():
-        here.settings = msgspec.structs.replace(here.settings, home=FOLDER)
+    home = FOLDER if here.settings.home == Path() else here.settings.home
+    # Never into a shop's database, and never by its mail server.
+    here.settings = msgspec.structs.replace(here.settings, home=home, database="", smtp_url="")
     steps = Steps(here, 6)
     kept = None if reset else _finished(here, size, seed)
     if kept is None:
