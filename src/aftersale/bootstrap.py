@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from aftersale.runtime.telemetry import Telemetry
 from aftersale.runtime.turns import Turns
 from aftersale.runtime.worker import Worker
 from aftersale.runtime.worlds import Worlds
-from aftersale.settings import Settings
+from aftersale.settings import Settings, at_home
 
 STORE = "aftersale.db"
 
@@ -61,6 +62,40 @@ def migrate(settings: Settings) -> list[str]:
 
         return migrate_database(settings.database, wait=settings.lock_seconds)
     return migrate_file(store_path(settings.home), wait=settings.lock_seconds)
+
+
+def moved(
+    settings: Settings, address: str, *, progress: Callable[[int, int], None]
+) -> tuple[App, App, dict[str, tuple[int, int]]]:
+    """Copy the store of the home into an empty database.
+
+    Both installations, and the rows of each table before and after. The one of the home is
+    stopped, so that nobody sends twice; where the copy fails its mode is put back.
+    """
+    from aftersale.adapters.storage.move import counted, move
+
+    app = build(open_store(settings), settings)
+    path = store_path(settings.home)
+    with app.store.write() as tx:
+        if tx.shards.workers():
+            raise Refusal(
+                f"a worker is at work on this store: {', '.join(tx.shards.workers())}",
+                hint="stop it first; what it did meanwhile would be lost",
+            )
+        mode = tx.meta.get("mode")
+        tx.meta.set("mode", "stopped")
+    try:
+        rows = move(path, address, shards=settings.shards, progress=progress)
+    except BaseException:
+        with app.store.write() as tx:
+            tx.meta.set("mode", mode)
+        raise
+    there = at_home(settings, address)
+    copy = build(open_store(there), there)
+    with copy.store.write() as tx:
+        tx.meta.set("mode", mode)
+    before = counted(path)
+    return app, copy, {table: (before[table], count) for table, count in rows.items()}
 
 
 def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = None) -> App:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from aftersale.cli.answer import NEEDS_A_PERSON, Answer, Here, Table, command
+from aftersale.cli.answer import DONE, FAILED, NEEDS_A_PERSON, Answer, Here, Table, command
 from aftersale.kernel.errors import Refusal
 
 db = typer.Typer(help="Migrate, back up and restore the store.", no_args_is_help=True)
@@ -116,6 +116,57 @@ def restore(
     done = put_back(file, path, at=now(), overwrite=path.exists())
     here.warn("the store is stopped: look at the unknown messages, then choose a mode")
     return Answer(done, [Table(("what", "value"), list(done.items()))], next=[here.line("doctor")])
+
+
+@command(db, "move")
+def move(
+    here: Here,
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="postgresql://user:password@host/database")
+    ],
+    *,
+    yes: Yes = False,
+) -> Answer:
+    """Bring the store of the home into an empty PostgreSQL database, and compare the two.
+
+    The store of the home stays as it is, but stopped; the one in the database goes on in the mode
+    that it had. Exit code 1 where the two are not the same.
+    """
+    from aftersale.bootstrap import moved
+    from aftersale.runtime.digest import digest
+    from aftersale.runtime.verify import verify
+
+    if here.settings.database:
+        raise Refusal("this store lies in a database already", hint="name its folder with --home")
+    here.agree(
+        "The store of this home is stopped and copied. Go on?",
+        yes=yes,
+        line="db move ADDRESS --yes",
+    )
+    with here.bar("rows") as progress:
+        old, new, counts = moved(here.settings, address, progress=progress)
+    digests, violations = [], []
+    for app in (old, new):
+        with app.store.read() as tx:
+            digests.append(digest(tx.decisions.ordered()))
+            violations.append(sum(verify(tx, app.worlds).checks.values()))
+        app.store.close()
+    same = digests[0] == digests[1] and all(before == after for before, after in counts.values())
+    data = {
+        "rows": {table: after for table, (_, after) in counts.items()},
+        "equal": same,
+        "digest": digests[1],
+        "violations": violations[1],
+    }
+    rows = [(table, before, after) for table, (before, after) in counts.items()]
+    shown: list[str | Table] = [
+        Table(("table", "in the file", "in the database"), rows),
+        Table(("decisions", "digest"), [("file", digests[0]), ("database", digests[1])]),
+        "The two are the same." if same else "The two are NOT the same; keep the file.",
+    ]
+    here.warn("set AFTERSALE_DATABASE to the new address before you start a worker")
+    done = same and not violations[1]
+    return Answer(data, shown, next=["aftersale doctor"], code=DONE if done else FAILED)
 
 
 def erase(

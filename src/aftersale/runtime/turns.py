@@ -177,7 +177,8 @@ class Turns:
             for customer, row in rows.items()
             if row.wakes_at is not None and row.wakes_at <= cut.now and mine(customer)
         }
-        cut = msgspec.structs.replace(cut, woken={**woken, **cut.woken})
+        # By customer, so that decisions come in the same order whatever the store.
+        cut = msgspec.structs.replace(cut, woken=dict(sorted({**woken, **cut.woken}.items())))
         record = TurnRecord(
             tx.journal.following(),
             cut.now,

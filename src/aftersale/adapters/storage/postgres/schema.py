@@ -20,30 +20,32 @@ _HELD = "SELECT pg_advisory_xact_lock(hashtext('aftersale'), hashtext(current_sc
 
 def create(address: str, *, shards: int, wait: float = 10.0) -> None:
     """Make an empty store where there is none; one that is there stays as it is."""
-    if not 1 <= shards <= MOST:
-        raise Refusal(f"a store cannot have {shards} shards", hint=f"choose 1 to {MOST}", code=2)
     with (
         faults(shown(address)),
         connect(address, wait=wait) as connection,
         connection.transaction(),
     ):
         connection.execute(_HELD)
-        if version_of(connection):
-            return
-        _be_empty(connection, address)
-        connection.execute(
-            "CREATE TABLE aftersale_schema"
-            " (version integer NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())"
-        )
-        for number in range(1, NEWEST + 1):
-            _apply(connection, number)
-        every = (shards - 1,)
-        connection.execute(
-            "INSERT INTO shards SELECT n, 0, 0, false FROM generate_series(0, %s) n", every
-        )
-        connection.execute(
-            "INSERT INTO leases SELECT n, '', 0, 0 FROM generate_series(0, %s) n", every
-        )
+        if not version_of(connection):
+            lay_out(connection, address, shards=shards)
+
+
+def lay_out(connection: psycopg.Connection[Any], address: str, *, shards: int) -> None:
+    """Make the tables of an empty store, inside the transaction of the connection."""
+    if not 1 <= shards <= MOST:
+        raise Refusal(f"a store cannot have {shards} shards", hint=f"choose 1 to {MOST}", code=2)
+    _be_empty(connection, address)
+    connection.execute(
+        "CREATE TABLE aftersale_schema"
+        " (version integer NOT NULL, migrated_at timestamptz NOT NULL DEFAULT now())"
+    )
+    for number in range(1, NEWEST + 1):
+        _apply(connection, number)
+    every = (shards - 1,)
+    connection.execute(
+        "INSERT INTO shards SELECT n, 0, 0, false FROM generate_series(0, %s) n", every
+    )
+    connection.execute("INSERT INTO leases SELECT n, '', 0, 0 FROM generate_series(0, %s) n", every)
 
 
 def migrate(address: str, *, wait: float = 10.0) -> list[str]:
