@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check lint types imports fmt bench crash clean
+.PHONY: help setup demo test test-fast check lint types imports fmt bench crash simulate clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -49,6 +49,9 @@ bench: $(VENV)/.dev-installed ## Measure the speeds this project promises.
 
 crash: $(VENV)/.dev-installed ## Kill workers in the middle of a turn: nothing may be lost or sent twice.
 	$(PYTEST) -m crash
+
+simulate: $(VENV)/.dev-installed ## Live through months of a shop in which everything breaks; prints the seed of a failure.
+	$(BIN)/python -m aftersale.testing.simulation --runs $(or $(RUNS),20)
 
 clean: ## Remove everything that can be made again.
 	rm -rf $(VENV) .aftersale-demo build dist src/*.egg-info \

@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -98,9 +98,16 @@ def moved(
     return app, copy, {table: (before[table], count) for table, count in rows.items()}
 
 
-def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = None) -> App:
-    """Everything that works on the store."""
-    worlds = Worlds()
+def build(
+    store: Store,
+    settings: Settings,
+    *,
+    reopen: Callable[[], Store] | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    worlds: Worlds | None = None,
+) -> App:
+    """Everything that works on the store; `channels` in place of those that are set up."""
+    worlds = worlds or Worlds()
     renderers: dict[int, Renderer] = {}
 
     def renderer_of(tx: Transaction, version: int) -> Renderer:
@@ -117,7 +124,8 @@ def build(store: Store, settings: Settings, *, reopen: partial[Store] | None = N
 
     mailbox = MailboxChannel(store)
     turns = Turns(store, worlds, engine=__version__, batch=settings.batch)
-    channels = channels_of(settings, secret_of(store))
+    if channels is None:
+        channels = channels_of(settings, secret_of(store))
     sending = Sending(store, worlds, renderer_of, mailbox=mailbox, channels=channels)
     worker = Worker(store, worlds, turns, sending)
     return App(

@@ -24,11 +24,17 @@ class Worlds:
     Its threads may share it: what one of them has just found is never taken for what another asked.
     """
 
-    def __init__(self) -> None:
-        self._compiled: dict[int, Compiled] = {}
+    def __init__(self, programmes: Mapping[int, Compiled] | None = None) -> None:
+        """`programmes`: what was compiled of the same store before, by version."""
+        self._compiled: dict[int, Compiled] = dict(programmes or {})
         self._marked: tuple[Position, list[Entry]] = (-1, [])
         """Up to which position the entries that concern everybody were read, and what they are."""
         self._cached: tuple[tuple[int, int, tuple[tuple[str, Instant], ...]], World] | None = None
+
+    @property
+    def programmes(self) -> Mapping[int, Compiled]:
+        """What is compiled so far, by version."""
+        return self._compiled
 
     def compiled(self, tx: Transaction, version: int) -> Compiled:
         """The programme of that version with its texts."""

@@ -1,0 +1,1 @@
+"""What holds when everything breaks that can: a shop in virtual time, faults at every border."""
