@@ -8,12 +8,15 @@ import pytest
 
 from aftersale import bootstrap
 from aftersale.adapters.storage.postgres.store import PostgresStore
+from aftersale.delivery.ports import CLAIMED
 from aftersale.runtime.app import App
 from aftersale.runtime.live import Live
 from aftersale.runtime.replay import replay
 from aftersale.runtime.verify import verify
 from aftersale.runtime.worker import Worked
 from aftersale.settings import Settings
+from aftersale.testing.storage_examples import new_send
+from aftersale.turn.shards import Lease
 from aftersale.turn.together import absorbed_by
 from recordings import events, guests_revealed, take_arrivals, take_history
 
@@ -172,3 +175,33 @@ def test_a_stolen_lease_stops_a_worker_from_writing_and_it_finds_its_way_back(
     worker.stop()
     with shop.store.read() as tx:
         assert verify(tx, shop.worlds).violations == ()
+
+
+def test_what_a_dead_worker_left_claimed_is_settled_by_who_takes_its_shards(
+    shop: App, database: str
+) -> None:
+    """Also by one who holds other shards already: of theirs nothing changes hands."""
+    past, _ = events(20, seed=3)
+    take_history(shop, past)
+    ada = Started(database, "ada")
+    until(lambda: is_idle(shop))
+
+    def shared_out() -> bool:
+        return len(shop.store.lease("ben", 0.6).tokens) == 3
+
+    until(shared_out)
+    with shop.store.work(Lease()) as tx:
+        bens = [n for n, holder in tx.shards.holders().items() if holder == "ben"]
+        people = [row.customer for row in tx.states.page(0, 100) if row.customer % 6 in bens]
+        left = [new_send(f"k{n}", n, decided_at=tx.shards.all()[0].now) for n in people]
+        tx.outbox.put(left)
+        for send in left:
+            tx.outbox.move(send.key, CLAIMED, send.decided_at, reason="mailbox")
+
+    def is_settled() -> bool:
+        with shop.store.read() as tx:
+            return not tx.outbox.in_state(CLAIMED)
+
+    until(is_settled)
+    ada.stop()
+    assert left

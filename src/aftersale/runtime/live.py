@@ -44,6 +44,8 @@ class Live:
         self._poll = poll_seconds
         self._telemetry = telemetry or Silent()
         self._lease = Lease(holder)
+        self._settled = Lease(holder)
+        """The shards of which nothing is claimed that this worker is not just sending."""
         self._lease_due = 0.0
         self._done = Worked()
         self._ended = threading.Event()
@@ -103,23 +105,27 @@ class Live:
         return self._lease
 
     def _send(self) -> None:
-        """Rounds of sending; what a holder before us left claimed is settled first."""
-        settled = Lease(self._holder)
+        """Rounds of sending until the worker ends."""
         while not self._ended.is_set():
-            lease = self._lease
-            taken = {n: t for n, t in lease.tokens.items() if settled.tokens.get(n) != t}
-            pause = self._trying(lambda: self._deliver(lease, taken))  # noqa: B023 - runs at once
-            settled = lease if pause < _AFTER_TROUBLE else Lease(self._holder)
+            pause = self._trying(self._deliver)
             if pause:
                 self._ended.wait(pause)
 
-    def _deliver(self, lease: Lease, taken: dict[int, int]) -> float:
+    def _deliver(self) -> float:
+        """One round; what somebody before us, or a round that broke, left claimed is settled first.
+
+        Seconds to pause.
+        """
+        lease, settled = self._lease, self._settled
         if not lease.tokens:
             return self._poll
+        taken = {n: t for n, t in lease.tokens.items() if settled.tokens.get(n) != t}
+        self._settled = Lease(self._holder)  # so it stays where anything of this breaks
         if taken:
             self._sending.recover(self._now(), lease=Lease(self._holder, taken))
         began = self._ticks()
         sent = self._sending.round(self._now(), lease=lease)
+        self._settled = lease
         if not sent.claimed and not sent.dropped and not sent.failed:
             return self._poll
         self._done.sends += sent.sent

@@ -93,6 +93,19 @@ class ShardSuite:
             assert tx.states.count() == 0
             assert set(tx.shards.holders().values()) == {"ben"}
 
+    def test_a_worker_may_work_on_some_of_its_shards(self, store: Store) -> None:
+        """What it holds beside them does not matter; one that it does not hold does."""
+        lease = store.lease("ada", LONG)
+        (number, token), *rest = lease.tokens.items()
+        with store.work(Lease("ada", {number: token})) as tx:
+            assert tx.shards.mine() == (number,)
+            tx.shards.passed(tx.shards.mine(), 3, 5)
+            moved = {shard.number for shard in tx.shards.all() if shard.upto}
+            assert moved == {number}
+        for _, other in rest[:1]:
+            with raises(LeaseLost), store.work(Lease("ada", {number: other + 1})):
+                pass
+
     def test_a_renewed_lease_holds_on(self, store: Store) -> None:
         """Renewing takes nothing that was given up."""
         lease = store.lease("ada", LONG)

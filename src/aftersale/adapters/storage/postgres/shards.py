@@ -124,7 +124,8 @@ class PostgresShards:
         lease = self._session.lease
         if lease is None or not lease.tokens:
             return
-        if dict(self._tokens(lease.holder, lock)) != lease.tokens:
+        held = dict(self._tokens(lease.holder, lock))
+        if any(held.get(number) != token for number, token in lease.tokens.items()):
             raise self._session.spoil(
                 LeaseLost(f"some of the shards are no longer held by {lease.holder}")
             )
