@@ -1,5 +1,6 @@
 """What does whoever watches over a worker get to know?"""
 
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -57,5 +58,6 @@ class Spoken(Silent):
         self._say = say
 
     def trouble(self, kind: str, what: str) -> None:
-        """One line."""
-        self._say(f"{what}; trying again")
+        """One line, where it can be written: a full disk is no reason to end."""
+        with contextlib.suppress(OSError):
+            self._say(f"{what}; trying again")
