@@ -47,8 +47,8 @@ fmt: $(VENV)/.dev-installed ## Format the code and repair what can be repaired s
 bench: $(VENV)/.dev-installed ## Measure the speeds this project promises.
 	$(BIN)/python -m benchmarks
 
-crash: $(VENV)/.dev-installed ## Kill workers in the middle of a turn: nothing may be lost or sent twice.
-	$(PYTEST) -m crash
+crash: $(VENV)/.dev-installed ## Kill workers 200 times, restart the database, fill the disk: nothing is lost or sent twice.
+	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) -m crash
 
 simulate: $(VENV)/.dev-installed ## Live through months of a shop in which everything breaks; prints the seed of a failure.
 	$(BIN)/python -m aftersale.testing.simulation --runs $(or $(RUNS),20)

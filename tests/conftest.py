@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from aftersale.testing.postgres_server import NoServer, PostgresServer
+from kills import TALLY, table
 
 # On a build machine hypothesis already starts from its "ci" profile, which repeats the same
 # examples every time. Elsewhere it looks for new ones. A deadline only measures the machine.
@@ -43,3 +44,19 @@ def database(database_server: PostgresServer) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     yield database_server.new_schema(name)
     database_server.drop_schema(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After kills: what they came to, a line for each scenario."""
+    rows = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == TALLY
+    ]
+    if rows:
+        terminalreporter.section("what the kills came to")
+        for line in table(rows):
+            terminalreporter.write_line(line)

@@ -2,22 +2,27 @@
 
 A child process works on a real store and is killed at a drawn moment, again and again. After
 every kill the invariants hold; at the end the decisions are those of a run that was never killed.
-AFTERSALE_KILLS sets how many kills (20).
+AFTERSALE_KILLS sets how many kills all scenarios have together (20).
 """
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+import psycopg
 import pytest
 
 from aftersale import bootstrap
 from aftersale.adapters.sources.jsonl import JsonEventSource
+from aftersale.adapters.storage.postgres.schema import create as create_database
+from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.adapters.storage.sqlite.schema import MIGRATIONS, NEWEST, migrate
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import DAY, format_instant
@@ -27,21 +32,61 @@ from aftersale.runtime.importing import run_import
 from aftersale.runtime.replay import replay
 from aftersale.runtime.verify import verify
 from aftersale.settings import Settings
+from aftersale.testing.postgres_server import PostgresServer
 from aftersale.testing.shop import simulate
+from kills import Tally, share
 from recordings import END, LIVE, events, programme, take_arrivals, take_history
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("AFTERSALE_KILLS", "20"))  # noqa: TID251 - of the test, not of aftersale
+Copy = Callable[[], Settings]
 
 
-def _open(home: Path) -> App:
-    return bootstrap.open_app(Settings(home=home, batch=100))
+class Place:
+    """Where stores are made: each begins empty or as a copy of the one that was made ready."""
+
+    def __init__(self, folder: Path, server: PostgresServer | None) -> None:
+        self._folder = folder
+        self._server = server
+        self._names: list[str] = []
+        self._prefix = f"crash_{secrets.token_hex(4)}"
+
+    def ready(self) -> Settings:
+        """Where the store is made that others are copies of."""
+        home = self._folder / "ready"
+        programme(home)
+        return self._settings(home, like="")
+
+    def copy(self) -> Settings:
+        """A copy of the one that is ready, which must be closed."""
+        home = self._folder / f"copy-{len(self._names)}"
+        shutil.copytree(self._folder / "ready", home)
+        return self._settings(home, like=self._names[0] if self._names else "")
+
+    def _settings(self, home: Path, like: str) -> Settings:
+        name = f"{self._prefix}_{len(self._names)}"
+        self._names.append(name)
+        address = self._server.new_database(name, like=like) if self._server is not None else ""
+        return Settings(home=home, database=address, shards=4, batch=100)
+
+    def clear(self) -> None:
+        if self._server is not None:
+            for name in self._names:
+                self._server.drop_database(name)
 
 
-def _made(home: Path) -> App:
-    programme(home)
-    app, _ = bootstrap.init(Settings(home=home, batch=100))
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    found = None
+    if request.param == "postgresql":
+        found = request.getfixturevalue("database_server")
+    made = Place(tmp_path, found)
+    yield made
+    made.clear()
+
+
+def _made(settings: Settings) -> App:
+    app, _ = bootstrap.init(settings)
     return app
 
 
@@ -67,23 +112,32 @@ def _killed(work: Callable[[], None], after: float) -> bool:
     return False
 
 
-def _sound(home: Path) -> None:
+def _sound(settings: Settings) -> None:
     """Every invariant holds in the store as the kill left it."""
-    app = _open(home)
+    app = bootstrap.open_app(settings)
     with app.store.read() as tx:
         assert verify(tx, app.worlds).violations == ()
     app.store.close()
 
 
-def _outcome(home: Path) -> tuple[str, int, int, int, int]:
-    """Digest and number of decisions, entries, sends by their keys, caught messages."""
-    app = _open(home)
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run came to."""
+
+    digest: str
+    decisions: int
+    entries: int
+    sends: int
+    caught: int
+
+
+def _outcome(settings: Settings) -> Outcome:
+    app = bootstrap.open_app(settings)
     with app.store.read() as tx:
         found = replay(tx, app.worlds)
         assert (found.different, found.states_different) == (0, 0)
         sent = [send for send in tx.outbox.all() if send.kind == "message"]
         assert all(send.status in {"sent", "dropped"} for send in sent)
-        result = (
+        result = Outcome(
             digest(tx.decisions.ordered()),
             tx.decisions.total(),
             tx.ledger.last(),
@@ -95,33 +149,31 @@ def _outcome(home: Path) -> tuple[str, int, int, int, int]:
 
 
 def _until_killed(
-    work: Callable[[Path], None], template: Path, tmp_path: Path, longest: float
-) -> Path:
-    """Kill the work KILLS times, each time going on from what was left; then let it finish.
+    work: Callable[[Settings], None], place: Place, kills: int, longest: float, tally: Tally
+) -> Settings:
+    """Kill the work so often, each time going on from what was left; then let it finish.
 
     Where it comes to its end before, it begins anew on a fresh copy.
     """
-    kills, copies = 0, 0
-    home = tmp_path / "killed-0"
-    shutil.copytree(template, home)
-    while kills < KILLS:
-        moment = 0.02 + draw("kill", template.name, kills, copies) * longest
-        if _killed(lambda: work(home), moment):  # noqa: B023 - runs before the loop goes on
-            copies += 1
-            home = tmp_path / f"killed-{copies}"
-            shutil.copytree(template, home)
+    settings = place.copy()
+    while tally.kills < kills:
+        moment = 0.02 + draw("kill", tally.scenario, tally.kills, tally.runs) * longest
+        if _killed(lambda: work(settings), moment):  # noqa: B023 - runs before the loop goes on
+            settings = place.copy()
+            tally.runs += 1
             continue
-        kills += 1
-        _sound(home)
-    work(home)
-    _sound(home)
-    return home
+        tally.kills += 1
+        _sound(settings)
+    work(settings)
+    _sound(settings)
+    return settings
 
 
-def test_a_worker_killed_again_and_again_decides_and_sends_the_same(tmp_path: Path) -> None:
-    """kill -9 in a live run loses nothing, repeats nothing and changes no decision."""
-    template = tmp_path / "ready"
-    app = _made(template)
+def test_a_driven_worker_killed_again_and_again_decides_and_sends_the_same(
+    place: Place, tally: Tally
+) -> None:
+    """kill -9 in a driven run loses nothing, repeats nothing and changes no decision."""
+    app = _made(place.ready())
     past, rows = events(60, seed=5)
     until = LIVE + 40 * DAY
     take_history(app, past)
@@ -129,34 +181,37 @@ def test_a_worker_killed_again_and_again_decides_and_sends_the_same(tmp_path: Pa
     take_arrivals(app, [row for row in rows if row[0] < until])
     app.store.close()
 
-    def work(home: Path) -> None:
-        mine = _open(home)
+    def work(settings: Settings) -> None:
+        mine = bootstrap.open_app(settings)
         mine.worker.drive(until)
         mine.store.close()
 
-    never = tmp_path / "never"
-    shutil.copytree(template, never)
+    never = place.copy()
     started = time.monotonic()
     work(never)
     longest = (time.monotonic() - started) / 2
     whole = _outcome(never)
-    assert whole[1] > 200
-    assert whole[3] == whole[4] > 50
-    assert _outcome(_until_killed(work, template, tmp_path, longest)) == whole
+    assert whole.decisions > 200
+    assert whole.sends == whole.caught > 50
+    killed = _outcome(_until_killed(work, place, share(0.05), longest, tally))
+    tally.events, tally.decisions, tally.messages = killed.entries, killed.decisions, killed.sends
+    tally.copies, tally.equal = killed.caught, killed == whole
+    assert killed == whole
 
 
-def test_an_import_killed_again_and_again_is_the_same_import(tmp_path: Path) -> None:
+def test_an_import_killed_again_and_again_is_the_same_import(
+    place: Place, tmp_path: Path, tally: Tally
+) -> None:
     """kill -9 in an import leaves whole batches; run again it ends where it would have ended."""
-    template = tmp_path / "ready"
-    _made(template).store.close()
+    _made(place.ready()).store.close()
     shop = simulate(seed=5, customers=150, start=LIVE - 300 * DAY, end=END)
     lines = tmp_path / "events.jsonl"
     lines.write_text(
         "".join(json.dumps(raw) + "\n" for _, raw in shop.events()) + "{broken\n", "utf-8"
     )
 
-    def work(home: Path) -> None:
-        app = _open(home)
+    def work(settings: Settings) -> None:
+        app = bootstrap.open_app(settings)
         source = JsonEventSource(lines, source="shop", zone="UTC", size=100)
         name = source.fingerprint()
         run_import(
@@ -167,53 +222,89 @@ def test_an_import_killed_again_and_again_is_the_same_import(tmp_path: Path) -> 
         )
         app.store.close()
 
-    def counted(home: Path) -> tuple[object, ...]:
-        app = _open(home)
+    def counted(settings: Settings) -> tuple[object, ...]:
+        app = bootstrap.open_app(settings)
         with app.store.read() as tx:
             entries = [(e.source, e.id, e.customer) for e in tx.ledger.read(0, 10**7)]
             people = tx.identities.last()
         report = import_report(app, JsonEventSource(lines, source="shop", zone="UTC").fingerprint())
         app.store.close()
+        tally.events = len(entries)
         return entries, people, report
 
-    never = tmp_path / "never"
-    shutil.copytree(template, never)
+    never = place.copy()
     started = time.monotonic()
     work(never)
     longest = (time.monotonic() - started) / 2
     whole = counted(never)
-    killed = _until_killed(work, template, tmp_path, longest)
-    assert counted(killed) == whole
+    killed = _until_killed(work, place, share(0.05), longest, tally)
+    found = counted(killed)
+    tally.equal = found == whole
+    assert found == whole
     report = whole[2]
     assert report is not None
     assert report.rows == report.used + report.rejected + report.ignored
     assert report.rejected == 1
 
 
-def test_a_migration_killed_again_and_again_leaves_one_schema_or_the_other(tmp_path: Path) -> None:
+def test_a_migration_killed_again_and_again_leaves_one_schema_or_the_other(
+    tmp_path: Path, tally: Tally
+) -> None:
     """kill -9 in a migration leaves the old store or the new one, with everything in it."""
-    template = tmp_path / "ready"
-    app = _made(template)
+    place = Place(tmp_path, None)
+    settings = place.ready()
+    app = _made(settings)
     past, _ = events(60, seed=5)
     take_history(app, past)
     app.worker.drive(LIVE)
     app.store.close()
-    whole = _outcome(template)
-    _to_first_schema(bootstrap.store_path(template))
+    whole = _outcome(settings)
+    tally.events = whole.entries
+    _to_first_schema(bootstrap.store_path(settings.home))
 
-    for kill in range(KILLS):
-        home = tmp_path / "killed"
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(template, home)
-        path = bootstrap.store_path(home)
-        _killed(lambda: _migrate(path), draw("migration", kill) * 0.03)  # noqa: B023
+    while tally.kills < share(0.05):
+        copy = place.copy()
+        path = bootstrap.store_path(copy.home)
+        moment = draw("migration", tally.runs) * 0.03
+        tally.kills += not _killed(lambda: _migrate(path), moment)  # noqa: B023
+        tally.runs += 1
         with sqlite3.connect(path) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         connection.close()
         assert 1 <= version <= NEWEST
         assert len(migrate(path)) == NEWEST - version
-        _sound(home)
-        assert _outcome(home) == whole, format_instant(LIVE)
+        _sound(copy)
+        assert _outcome(copy) == whole, format_instant(LIVE)
+    tally.equal = True
+
+
+def test_a_store_killed_while_it_is_made_in_a_database_is_there_or_not(
+    database_server: PostgresServer, database: str, tally: Tally
+) -> None:
+    """kill -9 in the making leaves an empty database or a whole store, never half of one."""
+    create_database(database, shards=4)
+    whole = _tables(database)
+    while tally.kills < share(0.05):
+        name = f"crash_{secrets.token_hex(6)}"
+        address = database_server.new_database(name)
+        moment = draw("making", tally.runs) * 0.08
+        tally.kills += not _killed(lambda: create_database(address, shards=4), moment)  # noqa: B023
+        tally.runs += 1
+        assert _tables(address) in {0, whole}
+        create_database(address, shards=4)
+        store = PostgresStore(address)
+        with store.read() as tx:
+            assert tx.shards.count == 4
+        store.close()
+        database_server.drop_database(name)
+
+
+def _tables(address: str) -> int:
+    with psycopg.connect(address) as connection:
+        ((count,),) = connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
+        ).fetchall()
+    return int(count)
 
 
 def _migrate(path: Path) -> None:

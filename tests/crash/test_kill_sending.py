@@ -3,7 +3,6 @@
 The server is another process and goes on; its log is compared with the store at the end.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,18 +14,18 @@ import msgspec
 import pytest
 
 from aftersale import bootstrap
-from aftersale.delivery.ports import CLAIMED, QUEUED, SENT, UNKNOWN, Send
+from aftersale.delivery.ports import CLAIMED, QUEUED, Send
 from aftersale.events.event import read_event
 from aftersale.kernel.draw import draw
-from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import DAY, HOUR, MINUTE, format_instant
 from aftersale.runtime.intake import take_in
 from aftersale.settings import Settings
+from aftersale.testing.checker import by_key, check_copies
+from kills import Tally, share
 from recordings import LIVE, programme
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("AFTERSALE_KILLS", "20"))  # noqa: TID251 - of the test, not of aftersale
 PEOPLE = 400
 NOON = LIVE + 12 * HOUR
 
@@ -96,7 +95,7 @@ def _ready(home: Path) -> None:
     app.store.close()
 
 
-def test_a_worker_killed_while_it_sends_repeats_no_promotion(tmp_path: Path) -> None:
+def test_a_worker_killed_while_it_sends_repeats_no_promotion(tmp_path: Path, tally: Tally) -> None:
     """kill -9 between claim, server and settling: every copy is accounted for in the store."""
     _ready(tmp_path)
     with subprocess.Popen(
@@ -105,8 +104,8 @@ def test_a_worker_killed_while_it_sends_repeats_no_promotion(tmp_path: Path) -> 
         assert server.stdin is not None
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        now, kills = NOON, 0
-        for turn in range(KILLS + 1):
+        now, kills = NOON, share(0.09)
+        for turn in range(kills + 1):
             worker = subprocess.Popen(
                 [sys.executable, "-c", WORKER, str(tmp_path), url, str(now)],
                 stdout=subprocess.PIPE,
@@ -114,32 +113,28 @@ def test_a_worker_killed_while_it_sends_repeats_no_promotion(tmp_path: Path) -> 
             )
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
-            if turn < KILLS:
+            if turn < kills:
                 time.sleep(0.02 + draw("kill sending", turn) * 0.4)
                 worker.kill()
-            kills += worker.wait() == -signal.SIGKILL
+            tally.kills += worker.wait() == -signal.SIGKILL
             worker.stdout.close()
             now += 6 * MINUTE
         server.stdin.write("\n")
         server.stdin.flush()
         copies: dict[str, int] = msgspec.json.decode(server.stdout.readline())
     app = bootstrap.open_app(Settings(home=tmp_path))
-    statuses: dict[str, int] = {}
-    doubted = 0
     with app.store.read() as tx:
-        for n in range(1, PEOPLE + 1):
-            send = tx.outbox.get(_key(n))
-            assert send is not None
-            name = digest16("message-id", send.key).hex()
-            arrived = copies.get(f"<{name}@shop.example>", 0)
-            statuses[send.status] = statuses.get(send.status, 0) + 1
-            doubted += send.repeats + (send.status == UNKNOWN)
-            assert arrived <= 1 + send.repeats, send
-            assert send.purpose == "transactional" or send.repeats == 0
-            if send.status == SENT:
-                assert arrived >= 1
+        sends = list(tx.outbox.all())
+        tally.events, tally.decisions = tx.ledger.last(), tx.decisions.total()
     app.store.close()
-    assert CLAIMED not in statuses
-    assert statuses.get(QUEUED, 0) == 0
-    assert kills > KILLS // 4
-    assert doubted > 0
+    checked = check_copies(sends, by_key(sends, copies))
+    tally.add(checked)
+    tally.violations = len(checked.wrong)
+    assert checked.wrong == ()
+    assert checked.messages == PEOPLE
+    assert checked.promotions_twice == 0
+    assert checked.orders_twice == checked.orders_explained
+    assert CLAIMED not in checked.statuses
+    assert QUEUED not in checked.statuses
+    assert tally.kills > kills // 4
+    assert checked.doubted > 0 or kills < 10

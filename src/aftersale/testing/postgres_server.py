@@ -61,15 +61,17 @@ class PostgresServer:
         *,
         settings: Sequence[str] = ("fsync=off", "full_page_writes=off"),
         password: str = "",
+        within: Path | None = None,
     ) -> None:
-        """Make the folder of a new cluster. `settings` are lines of its configuration.
+        """Make the folder of a new cluster, in the folder `within` where one is named.
 
-        With a password it is asked for; without one everybody is let in.
+        `settings` are lines of its configuration. With a password it is asked for; without one
+        everybody is let in.
         """
         self._password = password
         self._binaries = binaries()
         self._user = _other_user()
-        self._folder = Path(tempfile.mkdtemp(prefix="aftersale-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="aftersale-pg-", dir=within))
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
@@ -117,6 +119,11 @@ class PostgresServer:
             else:
                 return
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it is there; after a grave fault it goes of its own accord."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self, *, abruptly: bool = False) -> None:
         """Stop it; abruptly as in a crash: what was not committed is gone."""
         if self._process is None:
@@ -142,6 +149,18 @@ class PostgresServer:
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE SCHEMA "{name}"')
         return self.address("postgres", schema=name)
+
+    def new_database(self, name: str, *, like: str = "") -> str:
+        """The address of a new database, a copy of another one where that is named."""
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            template = f' TEMPLATE "{like}"' if like else ""
+            connection.execute(f'CREATE DATABASE "{name}"{template}'.encode())
+        return self.address(name)
+
+    def drop_database(self, name: str) -> None:
+        """Delete a database, whoever is connected to it."""
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
     def drop_schema(self, name: str) -> None:
         """Delete a schema with everything in it."""
