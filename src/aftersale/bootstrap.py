@@ -3,9 +3,12 @@
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from aftersale import __version__
 from aftersale.adapters import clock
@@ -15,16 +18,23 @@ from aftersale.adapters.channels.smtp.server import read_server
 from aftersale.adapters.folder import read_folder, write_starter
 from aftersale.adapters.storage.sqlite.schema import migrate as migrate_file
 from aftersale.adapters.storage.sqlite.store import SqliteStore
+from aftersale.adapters.telemetry.endpoint import Reply
+from aftersale.adapters.telemetry.log import Log
 from aftersale.delivery.channel import Channel
 from aftersale.kernel.errors import Refusal
+from aftersale.kernel.instants import HOUR
 from aftersale.messages.template import Templates
 from aftersale.programme.ports import Store, Transaction
+from aftersale.programme.telemetry import METRICS_TYPE, Telemetry
 from aftersale.runtime.app import App
 from aftersale.runtime.live import Live
+from aftersale.runtime.probes import KEPT_SECONDS, Probe, Pulse, worker_ready
 from aftersale.runtime.rendering import Renderer
 from aftersale.runtime.sending import Sending
-from aftersale.runtime.telemetry import Telemetry
+from aftersale.runtime.telemetry import Together
 from aftersale.runtime.turns import Turns
+from aftersale.runtime.verifying import Verifying, elsewhere
+from aftersale.runtime.vitals import Latest, latest_vitals
 from aftersale.runtime.worker import Worker
 from aftersale.runtime.worlds import Worlds
 from aftersale.settings import Settings, at_home
@@ -141,17 +151,75 @@ def build(
     )
 
 
-def live(app: App, settings: Settings, *, telemetry: Telemetry | None = None) -> Live:
+def live(
+    app: App, settings: Settings, *, holder: str = "", telemetry: Telemetry | None = None
+) -> Live:
     """A worker by the machine's clock, under a name of its own."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    verifying = Verifying(
+        app.store,
+        elsewhere(app.reopen, clock.now),
+        clock.now,
+        every=round(settings.verify_hours * HOUR),
+    )
     return Live(
         app,
-        holder=holder,
+        holder=holder or worker_name(),
         ticks=clock.ticks,
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
         telemetry=telemetry,
+        verifying=verifying if settings.verify_hours else None,
     )
+
+
+def worker_name() -> str:
+    """A name for a worker that no other one has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A live worker and who watches it."""
+
+    live: Live
+    log: Log
+    answers: dict[str, Callable[[], Reply]]
+    """What it answers to probes and monitoring, by path."""
+
+
+def watched(
+    app: App, settings: Settings, wanted: threading.Event, write: Callable[[str], None]
+) -> Watched:
+    """A live worker that is watched as the settings say.
+
+    `wanted` is set when it shall end; `write` takes the lines of its log.
+    """
+    from aftersale.adapters.telemetry.prometheus import WorkerMetrics
+
+    holder = worker_name()
+    log = Log(
+        write, clock.now, worker=holder, json=settings.log == "json", level=settings.log_level
+    )
+    metrics = WorkerMetrics(latest_vitals(app, clock.ticks), clock.now)
+    pulse = Pulse(clock.ticks, stuck_seconds=settings.stuck_seconds)
+    at_work = live(app, settings, holder=holder, telemetry=Together(log, metrics, pulse))
+    is_ready = Latest(lambda: worker_ready(app, holder, wanted), clock.ticks, seconds=KEPT_SECONDS)
+    answers = {
+        "/metrics": lambda: Reply(200, METRICS_TYPE, metrics.page()),
+        "/healthz": lambda: _probed(pulse.probe()),
+        "/readyz": lambda: _probed(is_ready()),
+    }
+    return Watched(at_work, log, answers)
+
+
+def metrics_of(app: App) -> Callable[[], bytes]:
+    """What a process that does not work on the store can tell of it to monitoring."""
+    from aftersale.adapters.telemetry.prometheus import Metrics
+
+    return Metrics(latest_vitals(app, clock.ticks)).page
+
+
+def _probed(probe: Probe) -> Reply:
+    return Reply(probe.status, "application/json", msgspec.json.encode(probe) + b"\n")
 
 
 def secret_of(store: Store) -> bytes:

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -43,6 +43,20 @@ class Settings(msgspec.Struct, frozen=True):
     """How often a live worker looks for work. AFTERSALE_POLL_SECONDS."""
     lock_seconds: float = 10.0
     """How long to wait for another process that writes. AFTERSALE_LOCK_SECONDS."""
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    """Port on which a worker answers /metrics, /healthz and /readyz; 0: on none.
+    AFTERSALE_METRICS_PORT."""
+    metrics_host: str = "127.0.0.1"
+    """Address for that. With one that others reach, `serve` tells them its metrics, too.
+    AFTERSALE_METRICS_HOST."""
+    stuck_seconds: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    """A worker whose loop has not come round for so long is not well. AFTERSALE_STUCK_SECONDS."""
+    verify_hours: Annotated[float, msgspec.Meta(ge=0)] = 24.0
+    """How often a worker verifies the store; 0: never. AFTERSALE_VERIFY_HOURS."""
+    log: Literal["text", "json"] = "text"
+    """In which form a worker tells what it does. AFTERSALE_LOG."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on. AFTERSALE_LOG_LEVEL."""
     smtp_url: str = ""
     """The mail server; empty: the mailbox catches e-mail. AFTERSALE_SMTP_URL. Holds a password."""
     smtp_return_path: str = ""

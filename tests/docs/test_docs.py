@@ -11,10 +11,12 @@ import msgspec
 import pytest
 import typer
 
+from aftersale.adapters.telemetry.prometheus import WorkerMetrics
 from aftersale.cli import app
 from aftersale.customers.fold import KEPT_LINES, KEPT_ORDERS
 from aftersale.delivery.life import LIFE
 from aftersale.delivery.reasons import SEND_REASONS
+from aftersale.delivery.telling import Settled
 from aftersale.events.event import read_event
 from aftersale.events.vocabulary import BODIES, OURS, Line
 from aftersale.gates.chain import NAMES
@@ -26,6 +28,7 @@ from aftersale.programme import grammar, policies
 from aftersale.programme.journeys import read_journey
 from aftersale.programme.marked import read_marked
 from aftersale.programme.policies import read_policies
+from aftersale.programme.telemetry import TROUBLES, Vitals
 from aftersale.settings import Settings, variable
 from aftersale.turn.decision import KINDS, Decision
 from aftersale.turn.programme import KEPT_CONTACTS
@@ -191,6 +194,22 @@ def test_the_page_of_settings_names_every_setting_with_its_variable_and_default(
     assert told == {
         n: "the current folder" if n == "home" else str(v) or "none" for n, v in defaults.items()
     }
+
+
+def test_the_page_of_metrics_names_every_metric_with_its_kind_and_labels() -> None:
+    vitals = Vitals(0, "live", 1, 0, 0, 0, {"sent": 1}, 0, ("email",), 0, 0, {"acted-once": 0})
+    metrics = WorkerMetrics(lambda: vitals, lambda: 0)
+    metrics.settled([Settled("1-1", "a", "refill", "email", "sent")], 1.0)
+    made = {}
+    for family in metrics.registry.collect():
+        labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+        name = family.name + ("_total" if family.type == "counter" else "")
+        made[name] = (family.type, labels)
+    rows = re.findall(r"(?m)^\| `(aftersale_\w+)` \| (\w+) \| (.*?) ?\| ", reference("metrics"))
+    told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    told |= {name: made[name] for name in ("aftersale_build_info",)}
+    assert told == {name: row for name, row in made.items() if name.startswith("aftersale_")}
+    assert missing([*TROUBLES, "aftersale_build_info"], reference("metrics")) == []
 
 
 def test_the_page_of_policies_names_every_key() -> None:

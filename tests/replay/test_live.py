@@ -130,7 +130,9 @@ def test_a_mistake_of_ours_while_sending_ends_the_worker_loudly(shop: App) -> No
         raise ZeroDivisionError
 
     live = Live(shop, holder="ada", ticks=time.monotonic, poll_seconds=0.02)
-    live._sending = type("Broken", (), {"recover": staticmethod(broken)})()
+    live._sending = type(
+        "Broken", (), {"recover": staticmethod(broken), "hurry": lambda self: None}
+    )()
     with pytest.raises(ZeroDivisionError):
         live.run(threading.Event())
     with shop.store.read() as tx:

@@ -8,14 +8,22 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import pytest
 
+from aftersale.bootstrap import metrics_of
+from aftersale.kernel.errors import Operational
 from aftersale.kernel.instants import DAY, HOUR, parse_instant
 from aftersale.messages.links import sign
+from aftersale.programme.telemetry import METRICS_TYPE
 from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
 from aftersale.runtime.explaining import find_customer
+from aftersale.runtime.invariants.finding import Violation
+from aftersale.runtime.verifying import Checked, keep
 from aftersale.testing.storage_examples import new_send
+from aftersale.web.probes import Probes
 from aftersale.web.report import report_of, write_report
 from aftersale.web.sign_in import COOKIE, LINK_LASTS, SESSION_LASTS, SignIn, session_cookie
+from aftersale.web.site import create_site
 
+SECRET = bytes(range(32))
 END = parse_instant("2026-07-01T00:00:00Z")
 
 with warnings.catch_warnings():
@@ -88,6 +96,8 @@ def every_page(lived):
         f"/p/{preferences}",
         "/static/site.css",
         "/static/customer.css",
+        "/healthz",
+        "/readyz",
     ]
 
 
@@ -215,7 +225,7 @@ def test_without_a_session_every_page_of_the_merchant_leads_to_how_to_get_one(li
     client = visitor(lived, signed_in=False)
     for path in every_page(lived):
         answer = client.get(path)
-        if path.startswith(("/u/", "/p/", "/static/", "/sign-in")):
+        if path.startswith(("/u/", "/p/", "/static/", "/sign-in", "/healthz", "/readyz")):
             assert answer.status_code == 200, path
         elif path.endswith(".json"):
             assert answer.status_code == 401, path
@@ -463,3 +473,77 @@ def test_the_latest_backtest_is_shown_where_one_was_kept(lived):
             tx.meta.set("backtest", None)
     assert answer.status_code == 200
     assert "Nobody reacts in a replay" in answer.text
+
+
+# --- for machines ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "serve:8765", "10.0.0.7", ""])
+def test_probes_answer_anybody_with_one_line_that_names_nothing(lived, host):
+    client = visitor(lived, signed_in=False)
+    for path in ("/healthz", "/readyz"):
+        answer = client.get(path, headers={"Host": host})
+        assert (answer.status_code, answer.json()) == (200, {"ok": True, "reason": ""})
+        assert client.post(path, headers={"Host": host, "Origin": HERE}).status_code == 405
+
+
+def test_a_server_whose_store_cannot_be_read_lives_and_is_not_ready(lived):
+    class Away:
+        def read(self):
+            raise Operational("the database postgresql://ada@db.example/shop cannot be reached")
+
+    app = _with_store(lived.app, Away())
+    site = create_site(app, secret=SECRET, sign_in=SignIn(lived.app.store))
+    client = TestClient(site, base_url=HERE)
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "the store cannot be read")
+
+
+def test_metrics_are_told_to_this_machine_only_unless_a_setting_lets_others_in(lived):
+    """By address and by name, and not through a proxy that speaks for others."""
+
+    def answer(client="127.0.0.1", *, to_all=False, **headers):
+        watched = Probes(lived.app, metrics=metrics_of(lived.app), metrics_to_all=to_all)
+        sign_in = SignIn(lived.app.store)
+        site = create_site(lived.app, secret=SECRET, sign_in=sign_in, watched=watched)
+        return TestClient(site, base_url=HERE, client=(client, 4711)).get(
+            "/metrics", headers=headers
+        )
+
+    here = answer()
+    assert here.status_code == 200
+    assert here.headers["content-type"] == METRICS_TYPE
+    assert 'aftersale_mode{mode="rehearse"} 1.0' in here.text
+    assert "@" not in here.text
+    assert answer("::1").status_code == 200
+    for refused in (
+        answer("10.0.0.7"),
+        answer("testclient"),
+        answer(Host="care.shop.example"),
+        answer(**{"X-Forwarded-For": "127.0.0.1"}),
+        answer(Forwarded="for=10.0.0.7"),
+    ):
+        assert refused.status_code == 403
+        assert "aftersale_" not in refused.text
+    assert answer("10.0.0.7", to_all=True, Host="serve:8765").status_code == 200
+    assert visitor(lived).get("/metrics").status_code == 404
+
+
+def test_what_a_verification_found_is_an_alert_and_a_problem(lived):
+    found = Checked(END, 1.5, {"acted-once": 0, "within-caps": 2}, (
+        Violation("within-caps", "more than 2 within the span of a cap", "7-3"),
+    ))  # fmt: skip
+    client = visitor(lived)
+    try:
+        keep(lived.app.store, found)
+        assert "What must always hold does not: within-caps" in client.get("/").text
+        page = client.get("/health").text
+        assert "broken: within-caps (2)" in page
+        assert "7-3: more than 2 within the span of a cap" in page
+        keep(lived.app.store, Checked(END, 0.5, {"acted-once": 0, "within-caps": 0}))
+        assert "What must always hold" not in client.get("/").text
+        assert "2 of 2 hold" in client.get("/health").text
+    finally:
+        with lived.app.store.write() as tx:
+            tx.meta.set("verified", None)

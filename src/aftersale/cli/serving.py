@@ -43,11 +43,18 @@ class Pages:
         """Answer until Ctrl-C."""
         import uvicorn
 
+        from aftersale.bootstrap import metrics_of
+        from aftersale.web.probes import LOOPBACK, Probes
         from aftersale.web.site import create_site
 
         with self._app.store.read() as tx:
             secret = bytes.fromhex(str(tx.meta.get("secret") or ""))
-        site = create_site(self._app, secret=secret, sign_in=self._sign_in)
+        watched = Probes(
+            self._app,
+            metrics=metrics_of(self._app),
+            metrics_to_all=self._here.settings.metrics_host not in LOOPBACK,
+        )
+        site = create_site(self._app, secret=secret, sign_in=self._sign_in, watched=watched)
         config = uvicorn.Config(site, log_level="warning", access_log=False)
         self._here.say("Serving. Ctrl-C stops.")
         try:

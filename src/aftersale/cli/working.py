@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from aftersale import __version__
 from aftersale.cli.answer import DONE, FAILED, STOPPED, Answer, Here, Table, command
-from aftersale.kernel.errors import Refusal
+from aftersale.kernel.errors import Operational, Refusal
 from aftersale.kernel.instants import HOUR, Instant, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from aftersale.runtime.app import App
     from aftersale.runtime.worker import Worked
 
+MOST_SHOWN = 100
+"""Violations of each rule that are listed."""
 TIME_HELP = "An instant (2026-03-01T09:00:00Z); a date alone is its midnight in UTC."
 
 
@@ -147,27 +150,45 @@ def _be_alone(here: Here, app: "App", wanted: threading.Event) -> None:
 
 def _live(here: Here, app: "App", wanted: threading.Event) -> "Worked":
     """Work by the machine's clock until somebody wants no more."""
-    from aftersale.bootstrap import live
-    from aftersale.runtime.telemetry import Spoken
+    from aftersale.adapters.telemetry.endpoint import Endpoint
+    from aftersale.bootstrap import watched
 
-    at_work = live(app, here.settings, telemetry=Spoken(here.say))
-    here.say("working; Ctrl-C stops")
-    return at_work.run(wanted)
+    settings = here.settings
+    at_work = watched(app, settings, wanted, here.say)
+    log, port = at_work.log, settings.metrics_port
+    endpoint = Endpoint(settings.metrics_host, port, at_work.answers) if port else nullcontext()
+    with endpoint:
+        if settings.log == "text":
+            here.say("working; Ctrl-C stops")
+        log.say("info", "started", version=__version__, metrics_port=port)
+        try:
+            total = at_work.live.run(wanted)
+        except Exception as error:
+            log.say("error", "failed", reason=type(error).__name__)
+            raise
+    log.say("info", "ended", turns=total.turns, sends=total.sends)
+    return total
 
 
 def verify(here: Here) -> Answer:
-    """Check the sentences that must always hold: acted once, within caps, with consent."""
-    from aftersale.runtime.verify import verify as check
+    """Check the sentences that must always hold: acted once, within caps, with consent.
+
+    What was found is kept, and told by doctor, the pages and the metrics.
+    """
+    from aftersale.runtime.verifying import check, keep
 
     app = here.app()
-    with app.store.read() as tx:
-        found = check(tx, app.worlds)
+    found = check(app.store, app.system_now, most=MOST_SHOWN)
+    try:
+        keep(app.store, found)
+    except Operational as busy:
+        here.warn(f"what was found could not be kept: {busy.what}")
     wrong = sum(found.checks.values())
-    data = {"checks": found.checks, "violations": msgspec.to_builtins(found.violations)}
+    data = {"checks": found.checks, "violations": msgspec.to_builtins(found.examples)}
     shown: list[str | Table] = [Table(("rule", "violations"), list(found.checks.items()))]
-    if found.violations:
+    if found.examples:
         rows = [tuple(violation.values()) for violation in data["violations"]]
-        headings = tuple(type(found.violations[0]).__struct_fields__)
+        headings = tuple(type(found.examples[0]).__struct_fields__)
         shown.append(Table(headings, rows, "Violations"))
     shown.append("All hold." if not wrong else f"{wrong} violations.")
     return Answer(data, shown, code=FAILED if wrong else DONE)

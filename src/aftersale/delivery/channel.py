@@ -62,6 +62,10 @@ class Channel(Protocol):
         """
         ...
 
+    def hurry(self) -> None:
+        """Begin with no further message: what a `send` has not begun with comes back queued."""
+        ...
+
     def close(self) -> None:
         """Let go of connections; a later `send` makes new ones."""
         ...

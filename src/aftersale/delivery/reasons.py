@@ -14,6 +14,7 @@ from aftersale.turn.words import reason_words
 LATER = "later"
 CONNECTION_LOST = "connection-lost"
 PACE = "pace"
+STOPPING = "stopping"
 UNREACHABLE = "unreachable"
 NO_LOGIN = "no-login"
 NO_TLS = "no-tls"
@@ -55,6 +56,7 @@ SEND_REASONS: dict[str, SendReason] = {
         (QUEUED,), "the connection broke before the message was handed over"
     ),
     PACE: SendReason((QUEUED,), "the rate that is allowed was reached"),
+    STOPPING: SendReason((QUEUED,), "the worker ended before it came to this one"),
     UNREACHABLE: SendReason((QUEUED,), "the server cannot be reached"),
     NO_LOGIN: SendReason((QUEUED,), "the server does not let us in with this user and password"),
     NO_TLS: SendReason((QUEUED,), "no safe connection could be made to the server"),

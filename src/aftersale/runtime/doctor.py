@@ -16,6 +16,7 @@ from aftersale.kernel.instants import DAY, HOUR, Duration, Instant, format_durat
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
 from aftersale.runtime.sending import LIVE, STOPPED, TEST, mode_of, troubles_of
+from aftersale.runtime.verifying import latest_check
 from aftersale.turn.state import SOFT_LIMIT
 
 REACHING = frozenset({TEST, LIVE})
@@ -85,6 +86,7 @@ def examine(app: App) -> Examined:
             "worker": _worker(tx, now, system),
             "sending": _sending(app, tx, now),
             "states": _states(tx),
+            "invariants": _invariants(tx),
         }
     return Examined(groups)
 
@@ -196,8 +198,8 @@ def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
     by_status: dict[str, int] = {}
     for (_, _, status), number in tx.outbox.counts().items():
         by_status[status] = by_status.get(status, 0) + number
-    queued = tx.outbox.queued(now, 1)  # tasks wait for people, not for a worker
-    age = now - queued[0].decided_at if queued else 0
+    due = tx.outbox.queued(now, 1)  # tasks wait for people, not for a worker
+    age = now - max(due[0].decided_at, due[0].not_before) if due else 0
     unknown = by_status.get(UNKNOWN, 0)
     tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
     return [
@@ -289,6 +291,24 @@ _REMEDIES = {
     NO_TLS: "see the certificate of the server and the tls= and ca= of AFTERSALE_SMTP_URL",
     NO_SENDER: "use a sender in aftersale.toml, and a return path, that the server lets you use",
 }
+
+
+def _invariants(tx: Transaction) -> list[Finding]:
+    """What the last verification found."""
+    checked = latest_check(tx)
+    if checked is None:
+        return [Finding("verified", "not yet")]
+    broken = ", ".join(f"{rule} ({count})" for rule, count in checked.broken.items())
+    return [
+        Finding("verified", f"{format_instant(checked.at)}, in {checked.seconds:.1f} seconds"),
+        Finding(
+            "sentences that must hold",
+            f"{len(checked.checks) - len(checked.broken)} of {len(checked.checks)} hold",
+            problem=f"broken: {broken}" if broken else "",
+            hint="aftersale verify   lists where, and says whether it is so still",
+        ),
+        *(Finding(v.rule, f"{v.where}: {v.what}") for v in checked.examples),
+    ]
 
 
 def _states(tx: Transaction) -> list[Finding]:

@@ -1,22 +1,33 @@
 """How does a worker live beside others, and what does it do when something breaks?
 
-Three threads share one lease. One decides, turn after turn; one sends, so that a slow mail server
-holds up no decision; one says every so often that the worker lives. What breaks is told and tried
-again: nothing is kept between two rounds that the store does not know better.
+A few threads share one lease. One decides, turn after turn; one sends, so that a slow mail server
+holds up no decision; one says every so often that the worker lives; one sees that the store is
+verified. What breaks is told and tried again: nothing is kept between two rounds that the store
+does not know better. A bug in any of them ends the worker.
 """
 
 import threading
 from collections.abc import Callable
 
 from aftersale.kernel.errors import Operational
+from aftersale.programme.telemetry import (
+    LEASE_LOST,
+    OPERATIONAL,
+    STALE_STATE,
+    VERIFICATION,
+    Telemetry,
+)
 from aftersale.runtime.app import App
-from aftersale.runtime.telemetry import Silent, Telemetry
+from aftersale.runtime.telemetry import Silent
+from aftersale.runtime.verifying import NotChecked, Verifying
 from aftersale.runtime.worker import Worked
 from aftersale.turn.ports import StaleState
 from aftersale.turn.shards import Lease, LeaseLost
 
 _AFTER_TROUBLE = 1.0
 """Seconds to wait at least before what broke is tried again."""
+_VERIFIES = 0
+"""Whoever works on this shard verifies the whole store."""
 
 
 class Live:
@@ -31,18 +42,20 @@ class Live:
         lease_seconds: float = 5.0,
         poll_seconds: float = 0.25,
         telemetry: Telemetry | None = None,
+        verifying: Verifying | None = None,
     ) -> None:
         """`holder` names this worker among others; `ticks` counts seconds."""
+        self.holder = holder
         self._store = app.store
         self._turns = app.turns
         self._sending = app.sending
         self._worker = app.worker
         self._now = app.system_now
-        self._holder = holder
         self._ticks = ticks
         self._seconds = lease_seconds
         self._poll = poll_seconds
         self._telemetry = telemetry or Silent()
+        self._verifying = verifying
         self._lease = Lease(holder)
         self._settled = Lease(holder)
         """The shards of which nothing is claimed that this worker is not just sending."""
@@ -59,7 +72,7 @@ class Live:
         """
         others = [
             threading.Thread(target=self._loud, args=(work,), name=work.__name__, daemon=True)
-            for work in (self._beat, self._send)
+            for work in (self._beat, self._send, self._verify)
         ]
         for thread in others:
             thread.start()
@@ -70,6 +83,7 @@ class Live:
                     wanted.wait(pause)
         finally:
             self._ended.set()
+            self._sending.hurry()
             for thread in others:
                 thread.join()
             self._give_up()
@@ -97,7 +111,7 @@ class Live:
     def _held(self) -> Lease:
         """The lease, asked for again when a third of its time has passed."""
         if self._ticks() >= self._lease_due:
-            lease = self._store.lease(self._holder, self._seconds)
+            lease = self._store.lease(self.holder, self._seconds)
             if lease.tokens.keys() != self._lease.tokens.keys():
                 self._telemetry.held(lease.tokens)
             self._lease = lease
@@ -120,17 +134,20 @@ class Live:
         if not lease.tokens:
             return self._poll
         taken = {n: t for n, t in lease.tokens.items() if settled.tokens.get(n) != t}
-        self._settled = Lease(self._holder)  # so it stays where anything of this breaks
+        self._settled = Lease(self.holder)  # so it stays where anything of this breaks
         if taken:
-            self._sending.recover(self._now(), lease=Lease(self._holder, taken))
+            left = self._sending.recover(self._now(), lease=Lease(self.holder, taken))
+            if left:
+                self._telemetry.recovered(left)
         began = self._ticks()
         sent = self._sending.round(self._now(), lease=lease)
         self._settled = lease
+        if sent.told:
+            self._telemetry.settled(sent.told, self._ticks() - began)
         if not sent.claimed and not sent.dropped and not sent.failed:
             return self._poll
         self._done.sends += sent.sent
         self._done.dropped += sent.dropped + sent.failed
-        self._telemetry.sent(sent, self._ticks() - began)
         return 0.0
 
     def _loud(self, work: Callable[[], None]) -> None:
@@ -146,26 +163,41 @@ class Live:
             try:
                 self._store.renew(self._lease, self._seconds)
             except Operational as trouble:
-                self._telemetry.trouble("operational", trouble.what)
+                self._telemetry.trouble(OPERATIONAL, trouble.what)
+
+    def _verify(self) -> None:
+        """Verify whenever it is due, where that is this worker's share."""
+        while self._verifying is not None and not self._ended.wait(self._poll):
+            if _VERIFIES not in self._lease.tokens:
+                continue
+            try:
+                found = self._verifying.step(self._ended)
+            except NotChecked as reason:
+                self._telemetry.trouble(VERIFICATION, str(reason))
+            except Operational as trouble:
+                self._telemetry.trouble(OPERATIONAL, trouble.what)
+            else:
+                if found is not None:
+                    self._telemetry.verified(found.checks, found.seconds)
 
     def _trying(self, work: Callable[[], float]) -> float:
         """Do it; where it breaks, say so and pause before the next try."""
         try:
             return work()
         except LeaseLost as lost:
-            self._telemetry.trouble("lease-lost", str(lost))
-            self._lease, self._lease_due = Lease(self._holder), 0.0
+            self._telemetry.trouble(LEASE_LOST, str(lost))
+            self._lease, self._lease_due = Lease(self.holder), 0.0
             return self._poll
         except StaleState as stale:
-            self._telemetry.trouble("stale-state", str(stale))
+            self._telemetry.trouble(STALE_STATE, str(stale))
             return self._poll
         except Operational as trouble:
-            self._telemetry.trouble("operational", trouble.what)
+            self._telemetry.trouble(OPERATIONAL, trouble.what)
             self._lease_due = 0.0
             return max(self._poll, _AFTER_TROUBLE)
 
     def _give_up(self) -> None:
         try:
-            self._store.release(self._holder)
+            self._store.release(self.holder)
         except Operational as trouble:
-            self._telemetry.trouble("operational", trouble.what)
+            self._telemetry.trouble(OPERATIONAL, trouble.what)

@@ -15,6 +15,7 @@ from aftersale.delivery.channel import Channel, Outgoing, Result
 from aftersale.delivery.ports import CLAIMED, DROPPED, FAILED, QUEUED, SENT, UNKNOWN, Send
 from aftersale.delivery.reasons import CRASH, NEVER_WENT_OUT, NO_RECIPIENT, RAN_OUT, SEND_REASONS
 from aftersale.delivery.settling import Move, Trouble, in_doubt, settled, troubled
+from aftersale.delivery.telling import NOT_FILLED_IN, Settled, told_of
 from aftersale.events.vocabulary import MessageEvent, encode_body
 from aftersale.gates.policy import Policy
 from aftersale.gates.standing import Intent
@@ -53,6 +54,12 @@ class Sent(msgspec.Struct):
     """Whether something was handed to a channel other than the mailbox."""
     lasted: Duration = 0
     """How long the far channels took, on the machine's clock."""
+    told: list[Settled] = []
+    """What became of each send that was moved, in order."""
+
+    def tell(self, send: Send, status: str, reason: str) -> None:
+        """Note what became of a send."""
+        self.told.append(told_of(send, status, reason))
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -125,6 +132,11 @@ class Sending:
             self._settle(some, results, done)
         return done
 
+    def hurry(self) -> None:
+        """Let the running round end soon: the worker is wanted no more."""
+        for channel in self._channels.values():
+            channel.hurry()
+
     def close(self) -> None:
         """Let go of every channel's connections."""
         for channel in self._channels.values():
@@ -190,6 +202,7 @@ class Sending:
                     send.key, QUEUED, at, reason=verdict.reason, not_before=verdict.until
                 )
                 done.put_off += 1
+                done.tell(send, QUEUED, verdict.reason)
                 continue
             reason = _denied(send, verdict) if isinstance(verdict, Deny) else ""
             person = {
@@ -205,12 +218,14 @@ class Sending:
             if reason:
                 tx.outbox.move(send.key, DROPPED, at, reason=reason)
                 done.dropped += 1
+                done.tell(send, DROPPED, reason)
                 continue
             try:
                 message = renderer.render(send, state, world, person, at)
             except Refusal as refusal:
                 tx.outbox.move(send.key, DROPPED, at, reason=f"template: {refusal.what}")
                 done.failed += 1
+                done.tell(send, DROPPED, NOT_FILLED_IN)
                 continue
             yield send, message, at
 
@@ -263,7 +278,9 @@ class Sending:
         tells = any(_is_no_recipient(result) for result in results)
         with self._store.write() if tells else self._store.work(_BESIDE) as tx:
             for one, result in zip(some, results, strict=True):
-                settle(tx, one.send, result, one.item.at, one.item.at + done.lasted)
+                moves = settle(tx, one.send, result, one.item.at, one.item.at + done.lasted)
+                for move in moves:
+                    done.tell(one.send, move.status, move.reason)
                 done.sent += result.status == SENT
                 done.unknown += result.status == UNKNOWN
                 done.failed += result.status == FAILED
@@ -339,18 +356,23 @@ def mode_of(tx: Transaction) -> str:
     return str(tx.meta.get("mode") or REHEARSE)
 
 
-def settle(tx: Transaction, send: Send, result: Result, claimed_at: Instant, now: Instant) -> None:
+def settle(
+    tx: Transaction, send: Send, result: Result, claimed_at: Instant, now: Instant
+) -> Sequence[Move]:
     """Write down what the provider said of that claim; a receipt that came earlier stands.
 
-    Where the claim was lost meanwhile to another worker, only that it went out still counts.
+    Where the claim was lost meanwhile to another worker, only that it went out still counts. What
+    followed for the send.
     """
     if result.status in {QUEUED, FAILED}:
         kept = tx.outbox.get(send.key)
         if kept is None or (kept.status, kept.status_at) != (CLAIMED, claimed_at):
-            return
-    _carry(tx, send, settled(send, result, now), now)
+            return ()
+    moves = settled(send, result, now)
+    _carry(tx, send, moves, now)
     if _is_no_recipient(result):
         _tell_of_bounce(tx, send, now)
+    return moves
 
 
 def _is_no_recipient(result: Result) -> bool:

@@ -1,35 +1,10 @@
-"""What does whoever watches over a worker get to know?"""
+"""How do several watch over one worker, or nobody?"""
 
-import contextlib
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
 
-from aftersale.runtime.sending import Sent
-from aftersale.runtime.turns import Turned
-
-
-class Telemetry(Protocol):
-    """Told by a worker what it did and what went wrong. It may not fail and not wait."""
-
-    def turned(self, turned: Turned, seconds: float) -> None:
-        """A turn was committed."""
-        ...
-
-    def sent(self, sent: Sent, seconds: float) -> None:
-        """A round of sending that had something to do has ended."""
-        ...
-
-    def held(self, shards: Collection[int]) -> None:
-        """The worker now holds these shards."""
-        ...
-
-    def trouble(self, kind: str, what: str) -> None:
-        """Something broke and is tried again: operational, lease-lost or stale-state."""
-        ...
-
-    def alive(self) -> None:
-        """The loop that decides came round."""
-        ...
+from aftersale.delivery.telling import Settled
+from aftersale.programme.telemetry import Telemetry
+from aftersale.turn.ports import Turned
 
 
 class Silent:
@@ -38,7 +13,10 @@ class Silent:
     def turned(self, turned: Turned, seconds: float) -> None:
         """Nothing."""
 
-    def sent(self, sent: Sent, seconds: float) -> None:
+    def settled(self, sends: Sequence[Settled], seconds: float) -> None:
+        """Nothing."""
+
+    def recovered(self, sends: int) -> None:
         """Nothing."""
 
     def held(self, shards: Collection[int]) -> None:
@@ -50,14 +28,47 @@ class Silent:
     def alive(self) -> None:
         """Nothing."""
 
+    def verified(self, violations: Mapping[str, int], seconds: float) -> None:
+        """Nothing."""
 
-class Spoken(Silent):
-    """Tells whoever started the worker what goes wrong, a line each."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+class Together:
+    """All of them are told, one after the other."""
+
+    def __init__(self, *watching: Telemetry) -> None:
+        self._watching = watching
+
+    def turned(self, turned: Turned, seconds: float) -> None:
+        """To each."""
+        for one in self._watching:
+            one.turned(turned, seconds)
+
+    def settled(self, sends: Sequence[Settled], seconds: float) -> None:
+        """To each."""
+        for one in self._watching:
+            one.settled(sends, seconds)
+
+    def recovered(self, sends: int) -> None:
+        """To each."""
+        for one in self._watching:
+            one.recovered(sends)
+
+    def held(self, shards: Collection[int]) -> None:
+        """To each."""
+        for one in self._watching:
+            one.held(shards)
 
     def trouble(self, kind: str, what: str) -> None:
-        """One line, where it can be written: a full disk is no reason to end."""
-        with contextlib.suppress(OSError):
-            self._say(f"{what}; trying again")
+        """To each."""
+        for one in self._watching:
+            one.trouble(kind, what)
+
+    def alive(self) -> None:
+        """To each."""
+        for one in self._watching:
+            one.alive()
+
+    def verified(self, violations: Mapping[str, int], seconds: float) -> None:
+        """To each."""
+        for one in self._watching:
+            one.verified(violations, seconds)

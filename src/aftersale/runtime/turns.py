@@ -17,7 +17,7 @@ from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.worlds import CONCERNS_ALL, Worlds, lineages
 from aftersale.turn.advance import Outcome
 from aftersale.turn.decision import Decision
-from aftersale.turn.ports import StateRow, TurnRecord, pack_woken
+from aftersale.turn.ports import StateRow, Turned, TurnRecord, pack_woken
 from aftersale.turn.shards import Front, Lease, bits, front_of
 from aftersale.turn.state import State, bounded, decode
 from aftersale.turn.together import Cut, absorbed_by, advance_together, everybody
@@ -29,19 +29,6 @@ BACKFILL = 20_000
 customer less often."""
 
 _PIECE = 32
-
-
-class Turned(msgspec.Struct, frozen=True):
-    """What one turn did."""
-
-    turn: int
-    events: int
-    customers: int
-    decisions: int
-    sends: int
-    upto: Position
-    full: bool
-    """Whether more work waits for the same horizon."""
 
 
 class Turns:

@@ -41,7 +41,9 @@ def verify(tx: Transaction, worlds: Worlds, *, most: int = 100) -> Verified:
     counts: dict[str, int] = {}
     found: list[Violation] = []
     for rule in RULES:
-        violations = list(rule.check(tx, worlds))
-        counts[rule.NAME] = len(violations)
-        found += violations[:most]
+        counts[rule.NAME] = 0
+        for violation in rule.check(tx, worlds):
+            counts[rule.NAME] += 1
+            if counts[rule.NAME] <= most:
+                found.append(violation)
     return Verified(counts, tuple(found))

@@ -41,6 +41,19 @@ class TurnRecord(msgspec.Struct, frozen=True, gc=False):
     """Whose customers it took, see `shards.bits`: entries of others in that stretch are not its."""
 
 
+class Turned(msgspec.Struct, frozen=True):
+    """What one turn did."""
+
+    turn: int
+    events: int
+    customers: int
+    decisions: int
+    sends: int
+    upto: Position
+    full: bool
+    """Whether more work waits for the same horizon."""
+
+
 def pack_woken(woken: dict[CustomerId, Instant]) -> bytes:
     """The stored form of whom an alarm woke: ids and instants as differences, ascending."""
     rows, before, at_before = [], 0, 0

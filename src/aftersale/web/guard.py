@@ -1,7 +1,7 @@
 """What is checked before any page answers, and which headers go with every answer?
 
 The merchant's pages answer only to a loopback name: another site cannot point a name of its own
-at this machine and read them. Customers' pages answer to the public address too.
+at this machine and read them. Customers' pages answer to the public address too, probes to any.
 """
 
 import secrets
@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aftersale.runtime.app import App
+from aftersale.web.probes import LOOPBACK, PATHS
 from aftersale.web.sign_in import COOKIE, session_of
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PUBLIC = ("/u/", "/p/")
 """Pages of customers, reached by signed links; their posts need no cookie (RFC 8058)."""
 OPEN = (*PUBLIC, "/static/", "/sign-in")
@@ -49,6 +49,8 @@ class Guard:
 
     def _refused(self, connection: HTTPConnection, scope: Scope) -> Response | None:
         path, headers = scope["path"], connection.headers
+        if path in PATHS:
+            return None
         host = (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
         public = path.startswith(PUBLIC)
         if host not in LOOPBACK and not (public and host == self._public_host):

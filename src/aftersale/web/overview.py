@@ -11,6 +11,7 @@ from aftersale.kernel.instants import DAY, HOUR, Instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.doctor import oldest_unread
 from aftersale.runtime.sending import REHEARSE, STOPPED, mode_of
+from aftersale.runtime.verifying import latest_check
 from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
 from aftersale.web.census import Census
@@ -176,6 +177,11 @@ def needs_of(pages: Pages, tx: Transaction, now: Instant) -> list[Need]:
         what = f"{journey} was stopped: it sent far more than its backtest"
         hint = "Look at what it sent; aftersale live   lets it go on"
         found.append(Need(urgent=True, what=what, hint=hint, address=f"/journeys/{journey}"))
+    checked = latest_check(tx)
+    if checked is not None and checked.broken:
+        what = f"What must always hold does not: {', '.join(checked.broken)}"
+        hint = "aftersale verify   lists where. Stop sending until you know why: aftersale stop"
+        found.append(Need(urgent=True, what=what, hint=hint, address="/health"))
     unknown = tx.outbox.in_state(UNKNOWN, limit=1_000)
     if unknown:
         what = f"Of {many(len(unknown), 'message')} nobody can say whether they went out"

@@ -14,7 +14,17 @@ from starlette.staticfiles import StaticFiles
 
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.runtime.app import App
-from aftersale.web import customers, decisions, doubts, health, journeys, mailbox, overview, public
+from aftersale.web import (
+    customers,
+    decisions,
+    doubts,
+    health,
+    journeys,
+    mailbox,
+    overview,
+    probes,
+    public,
+)
 from aftersale.web.guard import Guard, protect
 from aftersale.web.pages import FOLDER, Pages, nonce_of, pages_of
 from aftersale.web.sign_in import COOKIE, SESSION_SECONDS, SignIn, form_allowed, session_cookie
@@ -43,11 +53,19 @@ ROUTES = (
     Route("/u/{token}", public.unsubscribe_now, methods=["POST"]),
     Route("/p/{token}", public.preferences, methods=["GET"]),
     Route("/p/{token}", public.preferences_now, methods=["POST"]),
+    Route("/healthz", probes.healthz),
+    Route("/readyz", probes.readyz),
+    Route("/metrics", probes.metrics),
 )
 
 
-def create_site(app: App, *, secret: bytes, sign_in: SignIn) -> Starlette:
-    """The pages over an installation. `secret` signs links, sessions and forms."""
+def create_site(
+    app: App, *, secret: bytes, sign_in: SignIn, watched: probes.Probes | None = None
+) -> Starlette:
+    """The pages over an installation. `secret` signs links, sessions and forms.
+
+    `watched`: what is answered to machines; None: probes, and no metrics.
+    """
     site = Starlette(
         routes=[
             *ROUTES,
@@ -66,6 +84,7 @@ def create_site(app: App, *, secret: bytes, sign_in: SignIn) -> Starlette:
         },
     )
     site.state.pages = Pages(app, secret=secret, sign_in=sign_in)
+    site.state.probes = watched or probes.Probes(app)
     return site
 
 

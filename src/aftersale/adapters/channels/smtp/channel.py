@@ -18,7 +18,7 @@ from aftersale.adapters.channels.smtp.turnstile import Turnstile
 from aftersale.delivery.channel import Outgoing, Result
 from aftersale.delivery.pace import pace
 from aftersale.delivery.ports import FAILED, QUEUED
-from aftersale.delivery.reasons import BY_SMTP, NO_UNICODE, PACE
+from aftersale.delivery.reasons import BY_SMTP, NO_UNICODE, PACE, STOPPING
 from aftersale.delivery.replies import SENDER, Reply, result_of
 from aftersale.delivery.return_path import check_pattern, return_path
 from aftersale.kernel.instants import SECOND, Instant
@@ -67,6 +67,7 @@ class SmtpChannel:
         self._turnstile = Turnstile(*rates, clock)
         self._lock = threading.Lock()
         self._idle: list[tuple[float, Session]] = []
+        self._hurried = False
 
     @property
     def where(self) -> str:
@@ -104,6 +105,10 @@ class SmtpChannel:
         """A mail server cannot be asked."""
         return None
 
+    def hurry(self) -> None:
+        """Begin with no further message; those that were begun with get their answers."""
+        self._hurried = True
+
     def close(self) -> None:
         """Say good-bye on every idle connection."""
         with self._lock:
@@ -127,6 +132,8 @@ class SmtpChannel:
                 batch.results[number] = _put_off(at)
 
     def _deliver(self, letter: "_Letter") -> Result:
+        if self._hurried:
+            return Result(QUEUED, reason=STOPPING, tried=False)
         item, to = letter.item, letter.to
         at, soon = self._turnstile.enter(item.message.key, to.domain)
         if not soon:
