@@ -61,8 +61,9 @@ def worker(
     """Take events, decide, and send.
 
     Without options it works until it is stopped: Ctrl-C or SIGTERM ends it cleanly after the
-    running turn. Several workers share the customers of a store in a database; on a file the
-    second one waits to take over. With --until the clock is driven, so months pass in seconds.
+    running turn and the messages that it is handing over, a second one at once. Several workers
+    share the customers of a store in a database; on a file the second one waits to take over.
+    With --until the clock is driven, so months pass in seconds.
     """
     from aftersale.runtime.worker import Worked, Worker
 

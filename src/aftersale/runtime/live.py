@@ -62,6 +62,8 @@ class Live:
         self._lease_due = 0.0
         self._done = Worked()
         self._ended = threading.Event()
+        """No further round; then, when the last one is over, no further beat."""
+        self._over = threading.Event()
         self._broken: BaseException | None = None
         """What ended one of the other threads."""
 
@@ -70,11 +72,11 @@ class Live:
 
         What was done, in sums.
         """
-        others = [
+        beating, *others = [
             threading.Thread(target=self._loud, args=(work,), name=work.__name__, daemon=True)
             for work in (self._beat, self._send, self._verify)
         ]
-        for thread in others:
+        for thread in (beating, *others):
             thread.start()
         try:
             while not wanted.is_set() and self._broken is None:
@@ -86,6 +88,8 @@ class Live:
             self._sending.hurry()
             for thread in others:
                 thread.join()
+            self._over.set()
+            beating.join()
             self._give_up()
         if self._broken is not None:
             raise self._broken
@@ -158,8 +162,8 @@ class Live:
             self._broken = error
 
     def _beat(self) -> None:
-        """Renew the lease while a turn or a round takes long."""
-        while not self._ended.wait(self._seconds / 3):
+        """Renew the lease while a turn or a round takes long, also the last ones."""
+        while not self._over.wait(self._seconds / 3):
             try:
                 self._store.renew(self._lease, self._seconds)
             except Operational as trouble:
@@ -186,6 +190,7 @@ class Live:
             return work()
         except LeaseLost as lost:
             self._telemetry.trouble(LEASE_LOST, str(lost))
+            self._telemetry.held(())
             self._lease, self._lease_due = Lease(self.holder), 0.0
             return self._poll
         except StaleState as stale:
