@@ -12,6 +12,7 @@ from aftersale.programme.ports import Transaction
 from aftersale.runtime.invariants.finding import Violation
 from aftersale.runtime.invariants.sent import sent_for
 from aftersale.runtime.worlds import Worlds
+from aftersale.turn.decision import decision_name
 
 NAME = "consented"
 
@@ -27,7 +28,9 @@ def check(tx: Transaction, worlds: Worlds) -> Iterator[Violation]:
         for send, read in sends:
             known = [entry for entry in words if entry.position <= read]
             if not _allowed(known, f"{send.channel}/{send.purpose}"):
-                yield Violation(NAME, "its customer had not allowed it", send.key)
+                yield Violation(
+                    NAME, "its customer had not allowed it", decision_name(send.customer, send.seq)
+                )
 
 
 def _words(entry: Entry) -> dict[str, bool]:

@@ -14,6 +14,7 @@ from aftersale.programme.ports import Transaction
 from aftersale.runtime.invariants.finding import Violation
 from aftersale.runtime.invariants.sent import sent_for
 from aftersale.runtime.worlds import Worlds
+from aftersale.turn.decision import decision_name
 
 NAME = "quiet-kept"
 
@@ -33,4 +34,6 @@ def check(tx: Transaction, worlds: Worlds) -> Iterator[Violation]:
                 folded += 1
             zone = whereabouts(profile, policy.zone).zone
             if in_window(send.decided_at, quiet.start, quiet.end, zone):
-                yield Violation(NAME, f"it was quiet time in {zone}", send.key)
+                yield Violation(
+                    NAME, f"it was quiet time in {zone}", decision_name(send.customer, send.seq)
+                )
