@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 import typer
 
-from aftersale.bootstrap import open_app
+from aftersale.adapters.storage.postgres.store import PostgresStore
+from aftersale.adapters.storage.sqlite.store import SqliteStore
+from aftersale.bootstrap import STORE, open_app
 from aftersale.cli import app as command_line
 from aftersale.cli import run
 from aftersale.cli.answer import Here
@@ -22,6 +25,8 @@ from aftersale.cli.serving import _listen
 from aftersale.kernel.instants import DAY, WEEK
 from aftersale.runtime import parallel
 from aftersale.settings import Settings
+from aftersale.testing.postgres_server import PostgresServer, binaries
+from aftersale.testing.storage_examples import new_send
 
 Said = tuple[int, dict[str, Any]]
 Ask = Callable[..., Said]
@@ -497,6 +502,60 @@ def test_a_restored_backup_is_stopped(home: Path, tmp_path: Path, ask: Ask) -> N
     assert made["data"]["position"] == answer["data"]["position"] > 0
     assert mode["data"]["mode"] == "stopped"
     assert any("stopped" in warning for warning in answer["warnings"])
+
+
+@pytest.mark.slow
+def test_a_database_put_back_by_its_own_tools_is_stopped_when_that_is_said(
+    tmp_path: Path, database: str, database_server: PostgresServer
+) -> None:
+    """What waited when the dump was made, or went out since, is in doubt and not sent again."""
+
+    def ask(*words: str | Path) -> Said:
+        with process(*words, "--json", home=tmp_path, env={"AFTERSALE_DATABASE": database}) as told:
+            out, _ = told.communicate()
+        return told.returncode, msgspec.json.decode(out)
+
+    assert ask("init", tmp_path / "shop")[0] == 0
+    store = PostgresStore(database)
+    with store.write() as tx:
+        tx.meta.set("mode", "live")
+        tx.outbox.put([new_send("waits"), new_send("went"), new_send("claimed", status="claimed")])
+    schema = parse_qs(urlsplit(database).query)["options"][0].rpartition("=")[2]
+    dump = tmp_path / "kept.dump"
+    tools, address = binaries(), database_server.address("postgres")
+    subprocess.run(
+        [tools / "pg_dump", "-Fc", f"--schema={schema}", f"--file={dump}", address], check=True
+    )
+    with store.write() as tx:
+        tx.outbox.move("went", "claimed", 1)
+        tx.outbox.move("went", "sent", 2)
+    store.close()
+    subprocess.run(
+        [tools / "pg_restore", "--clean", "--if-exists", f"--dbname={address}", dump], check=True
+    )
+    for command in ("backup", "restore"):
+        code, answer = ask("db", command, tmp_path / "file")
+        assert (code, "PostgreSQL" in answer["error"]["why"]) == (1, True)
+        assert "pg_" in answer["error"]["hint"]
+    code, answer = ask("db", "restored")
+    assert (code, answer["error"]["hint"]) == (4, "aftersale db restored --yes")
+    code, answer = ask("db", "restored", "--yes")
+    assert (code, answer["data"]["unknown"]) == (0, 3)
+    store = PostgresStore(database)
+    with store.read() as tx:
+        assert tx.meta.get("mode") == "stopped"
+        assert {send.reason for send in tx.outbox.in_state("unknown")} == {"restored"}
+    store.close()
+
+
+def test_a_store_with_a_worker_at_work_was_not_restored(home: Path, ask: Ask) -> None:
+    store = SqliteStore(home / STORE)
+    store.lease("ada", 60.0)
+    code, answer = ask("--home", home, "db", "restored", "--yes")
+    assert (code, answer["error"]["hint"]) == (1, "stop it first")
+    store.release("ada")
+    assert ask("--home", home, "mode")[1]["data"]["mode"] == "rehearse"
+    store.close()
 
 
 def test_an_erased_person_is_gone_everywhere_and_does_not_come_back(home: Path, ask: Ask) -> None:

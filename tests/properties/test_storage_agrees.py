@@ -148,6 +148,7 @@ OPERATIONS = st.one_of(
     told("outbox", "move", KEYS, STATUSES, INSTANTS, reason=NAMES, provider_id=NAMES),
     told("outbox", "move", KEYS, STATUSES, INSTANTS, not_before=INSTANTS, tried=INSTANTS),
     told("outbox", "move", KEYS, STATUSES, INSTANTS, repeated=INSTANTS),
+    told("outbox", "put_in_doubt", INSTANTS, NAMES),
     told("outbox", "queued", INSTANTS, INSTANTS),
     told("outbox", "queued", INSTANTS, INSTANTS, passing_by=some(st.just("email"))),
     told("outbox", "in_state", STATUSES, limit=INSTANTS),

@@ -104,7 +104,8 @@ def restore(
             "the backup was not put back",
             where=str(file),
             why="this store lies in a PostgreSQL database",
-            hint="use pg_restore, then aftersale db restored",
+            hint="use pg_restore, then aftersale db restored; "
+            "see docs/how-to/back-up-and-restore.md",
         )
     path = store_path(here.settings.home)
     if path.exists():
@@ -116,6 +117,30 @@ def restore(
     done = put_back(file, path, at=now(), overwrite=path.exists())
     here.warn("the store is stopped: look at the unknown messages, then choose a mode")
     return Answer(done, [Table(("what", "value"), list(done.items()))], next=[here.line("doctor")])
+
+
+@command(db, "restored")
+def restored(here: Here, *, yes: Yes = False) -> Answer:
+    """Say that a backup was put back by other means, as pg_restore: what it knows may be old.
+
+    The store is stopped, and every message that could have gone out since the backup is unknown.
+    db restore does that by itself.
+    """
+    from aftersale.runtime.restoring import after_a_restore
+
+    app = here.app()
+    here.agree(
+        "The store is stopped and every message that waits becomes unknown. Go on?",
+        yes=yes,
+        line="db restored --yes",
+    )
+    with app.store.write() as tx:
+        unknown = after_a_restore(tx, app.system_now())
+        position = tx.ledger.last()
+    app.store.close()
+    here.warn("the store is stopped: look at the unknown messages, then choose a mode")
+    data = {"position": position, "unknown": unknown}
+    return Answer(data, [Table(("what", "value"), list(data.items()))], next=[here.line("doctor")])
 
 
 @command(db, "move")

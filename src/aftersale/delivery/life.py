@@ -14,6 +14,9 @@ LIFE: dict[str, frozenset[str]] = {
 }
 """Status → the statuses that may follow it. What went out is never queued again."""
 
+OPEN = tuple(status for status, following in LIFE.items() if UNKNOWN in following)
+"""Statuses of a send of which nobody knows any more when a backup was put back."""
+
 
 def may_move(old: str, new: str) -> bool:
     """Whether a send of status `old` may become `new`; only a queued one may stay what it is."""

@@ -115,6 +115,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def put_in_doubt(self, at: Instant, reason: str) -> int:
+        """Make every send unknown that may have gone out without this store; how many."""
+        ...
+
     def get(self, key: str) -> Send | None:
         """One send."""
         ...

@@ -180,6 +180,21 @@ class TurnSuite:
                 assert (send.status, send.status_at) == ((new, 900) if moved else (old, 0))
             assert not tx.outbox.move("no such key", SENT, 900)
 
+    def test_what_may_have_gone_out_is_put_in_doubt_and_nothing_else(self, store: Store) -> None:
+        """All that waits or is claimed, tasks too; how many."""
+        with store.write() as tx:
+            tx.outbox.put([new_send(status, status=status, not_before=5) for status in LIFE])
+            assert tx.outbox.put_in_doubt(900, "restored") == 2
+            assert tx.outbox.put_in_doubt(901, "restored") == 0
+        with store.read() as tx:
+            for status in LIFE:
+                send = tx.outbox.get(status)
+                assert send is not None
+                told = (send.status, send.status_at, send.reason, send.not_before)
+                doubted = status in {"queued", "claimed"}
+                assert told == (("unknown", 900, "restored", 0) if doubted else (status, 0, "", 5))
+            assert tx.outbox.queued(10**15, 10) == []
+
     def test_a_move_keeps_the_providers_id_and_changes_the_reason(self, store: Store) -> None:
         """The reason belongs to the status."""
         with store.write() as tx:

@@ -9,7 +9,7 @@ import msgspec
 
 from aftersale.adapters.storage._memory_shards import narrowed
 from aftersale.adapters.storage._memory_shelves import Shelves, newest
-from aftersale.delivery.life import may_move
+from aftersale.delivery.life import OPEN, may_move
 from aftersale.delivery.ports import QUEUED, SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
@@ -218,6 +218,10 @@ class MemoryOutbox:
         self._s.put(self._s.sends, key, moved)
         self._wait(moved)
         return True
+
+    def put_in_doubt(self, at: Instant, reason: str) -> int:
+        keys = [key for key, send in self._s.sends.items() if send.status in OPEN]
+        return sum(self.move(key, UNKNOWN, at, reason=reason) for key in keys)
 
     def get(self, key: str) -> Send | None:
         return self._s.sends.get(key)

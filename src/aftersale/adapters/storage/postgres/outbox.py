@@ -8,7 +8,7 @@ import msgspec
 from aftersale.adapters.storage.postgres.connection import copy, integers
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.adapters.storage.postgres.shards import narrowed
-from aftersale.delivery.life import may_move
+from aftersale.delivery.life import OPEN, may_move
 from aftersale.delivery.ports import SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -105,6 +105,15 @@ class PostgresOutbox:
             (status, at, reason, provider_id, not_before, tried, repeated, key),
         )
         return True
+
+    def put_in_doubt(self, at: Instant, reason: str) -> int:
+        """Make every send unknown that may have gone out without this store; how many."""
+        done = self._session.writing().execute(
+            "UPDATE outbox SET status = %s, status_at = %s, reason = %s, not_before = 0"
+            " WHERE status = ANY(%s)",
+            (UNKNOWN, at, reason, list(OPEN)),
+        )
+        return done.rowcount
 
     def get(self, key: str) -> Send | None:
         """One send."""

@@ -11,10 +11,10 @@ from aftersale.adapters.storage.sqlite import schema
 from aftersale.adapters.storage.sqlite.connection import connect, faults
 from aftersale.adapters.storage.sqlite.deployments import SqliteMeta
 from aftersale.adapters.storage.sqlite.erasure import erase
+from aftersale.adapters.storage.sqlite.outbox import SqliteOutbox
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.adapters.storage.sqlite.words import Words
-from aftersale.delivery.life import LIFE
-from aftersale.delivery.ports import UNKNOWN
+from aftersale.delivery.reasons import RESTORED
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -115,14 +115,7 @@ def _amend(
         meta = SqliteMeta(session)
         meta.set("mode", "stopped")
         meta.set("restored_at", at)
-        doubtful = [status for status, following in LIFE.items() if UNKNOWN in following]
-        unknown = sum(
-            connection.execute(
-                "UPDATE outbox SET status = ?, status_at = ?, reason = 'restored' WHERE status = ?",
-                (UNKNOWN, at, status),
-            ).rowcount
-            for status in doubtful
-        )
+        unknown = SqliteOutbox(session).put_in_doubt(at, RESTORED)
         known = set(connection.execute("SELECT customer, at FROM erasures"))
         ((last,),) = connection.execute("SELECT coalesce(max(id), 0) FROM customers")
         again = sorted({(c, when) for c, when in erasures if c <= last} - known)

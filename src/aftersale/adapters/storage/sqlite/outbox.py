@@ -7,7 +7,7 @@ import msgspec
 
 from aftersale.adapters.storage.sqlite.connection import marks
 from aftersale.adapters.storage.sqlite.session import Session
-from aftersale.delivery.life import may_move
+from aftersale.delivery.life import OPEN, may_move
 from aftersale.delivery.ports import SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -98,6 +98,15 @@ class SqliteOutbox:
             (status, at, reason, provider_id, not_before, tried, repeated, key),
         )
         return True
+
+    def put_in_doubt(self, at: Instant, reason: str) -> int:
+        """Make every send unknown that may have gone out without this store; how many."""
+        done = self._session.writing().execute(
+            "UPDATE outbox SET status = ?, status_at = ?, reason = ?, not_before = 0"
+            f" WHERE status IN ({marks(OPEN)})",
+            (UNKNOWN, at, reason, *OPEN),
+        )
+        return done.rowcount
 
     def get(self, key: str) -> Send | None:
         """One send."""
