@@ -196,7 +196,8 @@ def test_the_page_of_settings_names_every_setting_with_its_variable_and_default(
     }
 
 
-def test_the_page_of_metrics_names_every_metric_with_its_kind_and_labels() -> None:
+def metrics_made() -> dict[str, tuple[str, set[str]]]:
+    """Every metric of a worker: name → kind and labels."""
     vitals = Vitals(0, "live", 1, 0, 0, 0, {"sent": 1}, 0, ("email",), 0, 0, {"acted-once": 0})
     metrics = WorkerMetrics(lambda: vitals, lambda: 0)
     metrics.settled([Settled("1-1", "a", "refill", "email", "sent")], 1.0)
@@ -205,11 +206,27 @@ def test_the_page_of_metrics_names_every_metric_with_its_kind_and_labels() -> No
         labels = {name for sample in family.samples for name in sample.labels} - {"le"}
         name = family.name + ("_total" if family.type == "counter" else "")
         made[name] = (family.type, labels)
+    return made
+
+
+def test_the_page_of_metrics_names_every_metric_with_its_kind_and_labels() -> None:
+    made = metrics_made()
     rows = re.findall(r"(?m)^\| `(aftersale_\w+)` \| (\w+) \| (.*?) ?\| ", reference("metrics"))
     told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     told |= {name: made[name] for name in ("aftersale_build_info",)}
     assert told == {name: row for name, row in made.items() if name.startswith("aftersale_")}
     assert missing([*TROUBLES, "aftersale_build_info"], reference("metrics")) == []
+
+
+def test_alerts_ask_for_metrics_and_labels_that_exist() -> None:
+    page = text(DOCS / "how-to" / "run-in-production.md")
+    made = metrics_made()
+    asked = re.findall(r"\b(aftersale_\w+)(?:\{(\w+)=)?", page)
+    assert len(asked) > 12
+    assert [name for name, _ in asked if name not in made] == []
+    assert [name for name, label in asked if label and label not in made[name][1]] == []
+    words = set(re.findall(r'status=~?"([\w|]+)"', page))
+    assert {word for group in words for word in group.split("|")} <= set(LIFE)
 
 
 def test_the_page_of_policies_names_every_key() -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aftersale.runtime.app import App
 
 TRIED_PORTS = 50
+_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not listened on
+"""Who listens on every address of a machine is opened by that of the machine itself."""
 
 
 class Pages:
@@ -25,7 +27,7 @@ class Pages:
         self._listening = listening
         host, port = listening.getsockname()[:2]
         self.port: int = port
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.url = _address(host, port)
         self._sign_in = SignIn(app.store)
         self.link = self.url + self._sign_in.offer(app.system_now())
 
@@ -95,6 +97,12 @@ def _listen(here: Here, host: str, port: int) -> socket.socket:
     )
 
 
+def _address(host: str, port: int) -> str:
+    """Where the pages are opened: they answer to names of this machine only."""
+    host = _OF_ALL.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def serve(
     here: Here,
     *,
@@ -123,7 +131,7 @@ def sign_in(here: Here) -> Answer:
     app = here.app()
     path = SignIn(app.store).offer(app.system_now())
     app.store.close()
-    url = f"http://{here.settings.host}:{here.settings.port}{path}"
+    url = _address(here.settings.host, here.settings.port) + path
     return Answer({"path": path, "url": url}, [f"{url}   (works once)"])
 
 
