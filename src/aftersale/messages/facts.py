@@ -74,7 +74,10 @@ FIELDS: dict[str, frozenset[str]] = {
 
 def clean_text(text: str) -> str:
     """The text without harmful characters, cut where it is longer than any message needs."""
-    cleaned = _HARMFUL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if text.isprintable():  # as nearly all are: nothing harmful, and no line ends, is printable
+        cleaned = text
+    else:
+        cleaned = _HARMFUL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return cleaned if len(cleaned) <= LONGEST_TEXT else cleaned[: LONGEST_TEXT - 1] + "…"
 
 
@@ -99,6 +102,10 @@ def _is_empty(value: object) -> bool:
 def _cleaned(name: str, value: object, deepest: int) -> object:
     """`name` is that of the field; everything under `links` is an address too."""
     match value:
+        case str():
+            # The exact type: a subclass that says of itself it is safe markup would pass unescaped.
+            text = clean_text(str.__str__(value)).strip()
+            return text if name != "url" or is_web_address(text) else None
         case None | bool() | int() | float():
             return value
         case Mapping() if deepest:
@@ -110,6 +117,4 @@ def _cleaned(name: str, value: object, deepest: int) -> object:
         case list() | tuple() if deepest:
             items = (_cleaned(name, item, deepest - 1) for item in value[:MOST_ITEMS])
             return [item for item in items if not _is_empty(item)]
-    # The exact type: a subclass that says of itself it is safe markup would pass unescaped.
-    text = clean_text(str.__str__(value) if isinstance(value, str) else str(value)).strip()
-    return text if name != "url" or is_web_address(text) else None
+    return _cleaned(name, str(value), deepest)

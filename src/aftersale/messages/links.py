@@ -9,6 +9,7 @@ expire, for nothing in here knows the time; put an instant among the parts where
 import base64
 import binascii
 import hmac
+from functools import lru_cache
 
 import msgspec
 
@@ -17,10 +18,15 @@ _LENGTH = 16
 _LONGEST = 2_000
 
 
-def _code(secret: bytes, purpose: str, payload: str) -> str:
+@lru_cache(maxsize=32)
+def _key(secret: bytes, purpose: str) -> bytes:
     if not secret:
         raise ValueError("a link cannot be signed with an empty secret")
-    key = hmac.digest(secret, b"aftersale link " + purpose.encode(), "sha256")
+    return hmac.digest(secret, b"aftersale link " + purpose.encode(), "sha256")
+
+
+def _code(secret: bytes, purpose: str, payload: str) -> str:
+    key = _key(secret, purpose)
     code = hmac.digest(key, f"{_VERSION}.{payload}".encode(), "sha256")[:_LENGTH]
     return base64.urlsafe_b64encode(code).decode().rstrip("=")
 
