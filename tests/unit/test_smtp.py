@@ -7,19 +7,24 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.header import Header
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aftersale.adapters import clock
 from aftersale.adapters.channels.smtp.channel import Limits, SmtpChannel
-from aftersale.adapters.channels.smtp.mail import address_of, mail_bytes
+from aftersale.adapters.channels.smtp.mail import Address, address_of, mail_bytes
 from aftersale.adapters.channels.smtp.server import read_server
 from aftersale.delivery.channel import Outgoing, Result
 from aftersale.delivery.return_path import Returned, read_return_path
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import SECOND, parse_instant
 from aftersale.messages.compose import Envelope, Message, compose
+from aftersale.messages.facts import clean_text
 from aftersale.messages.template import Templates
 from aftersale.testing.mail_server import Answer, Letter, ScriptedMailServer
 
@@ -112,6 +117,16 @@ def test_a_link_to_unsubscribe_stays_in_one_piece() -> None:
     lines = mail_bytes(sent, to, AT).decode("ascii").split("\r\n")
     assert f"List-Unsubscribe: {sent.headers['List-Unsubscribe']}" in lines
     assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
+
+
+@given(st.text(max_size=300), st.integers(0, 4))
+def test_a_subject_is_folded_and_encoded_as_the_standard_library_does_it(text, words) -> None:
+    """Whether it has room on one line or not, and whatever its letters."""
+    subject = " ".join(clean_text("word " * words + text).split())
+    whole = msgspec.structs.replace(message(1), headers={"From": "a@b.c", "Subject": subject})
+    wire = mail_bytes(whole, Address("c1@example.com"), AT).decode("ascii")
+    written = Header(subject, header_name="Subject").encode(linesep="\r\n")
+    assert f"\r\nSubject: {written}\r\nAuto-Submitted:" in wire
 
 
 def test_a_message_arrives_with_its_own_return_path_and_the_servers_name_for_it() -> None:

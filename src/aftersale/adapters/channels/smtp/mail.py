@@ -8,6 +8,7 @@ long. The boundary is made from the key, so the same message is the same bytes.
 import binascii
 from email.header import Header
 from email.utils import formataddr, formatdate, parseaddr
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +19,8 @@ from aftersale.messages.compose import Message
 _FOLDED = frozenset({"Subject"})
 _MAILBOXES = frozenset({"From", "Reply-To"})
 _LONGEST_LINE = 998  # RFC 5322, section 2.1.1
+_FOLDED_FROM = 76
+"""What is longer, with its name, is folded; RFC 5322 asks for lines of no more than 78."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -45,7 +48,7 @@ def address_of(address: str) -> Address | None:
 
 def sender_of(message: Message) -> str:
     """The bare address of its From."""
-    return parseaddr(message.headers["From"])[1]
+    return _mailbox(message.headers["From"])[0]
 
 
 def mail_bytes(message: Message, to: Address, at: Instant) -> bytes:
@@ -66,15 +69,22 @@ def mail_bytes(message: Message, to: Address, at: Instant) -> bytes:
 
 
 def _line(name: str, value: str, to: Address) -> str:
+    length = len(name) + len(value) + 2
     if name == "To":
-        return f"To: {to.text}"
-    if name in _MAILBOXES:
-        shown, address = parseaddr(value)
-        ascii_address = address_of(address)
-        value = formataddr((shown, ascii_address.text if ascii_address else address))
-    elif name in _FOLDED or not value.isascii() or len(name) + len(value) + 2 > _LONGEST_LINE:
+        value = to.text
+    elif name in _MAILBOXES:
+        value = _mailbox(value)[1]
+    elif not value.isascii() or length > (_FOLDED_FROM if name in _FOLDED else _LONGEST_LINE):
         value = Header(value, header_name=name).encode(linesep="\r\n")
     return f"{name}: {value}"
+
+
+@lru_cache(maxsize=64)
+def _mailbox(value: str) -> tuple[str, str]:
+    """The bare address of a mailbox, and the mailbox in ASCII; a shop has few, and many mails."""
+    shown, address = parseaddr(value)
+    ascii_address = address_of(address)
+    return address, formataddr((shown, ascii_address.text if ascii_address else address))
 
 
 def _part(kind: str, text: str) -> bytes:

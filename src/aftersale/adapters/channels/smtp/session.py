@@ -65,12 +65,14 @@ class Session:
         """Hand one message over: the answer that decided, and the step at which it came."""
         smtp = self._smtp
         self.taken += 1
-        options = [f"size={len(mail)}"] if smtp.has_extn("size") else []
+        options = f" SIZE={len(mail)}" if smtp.has_extn("size") else ""
         if to.unicode:
-            options += ["SMTPUTF8", "BODY=8BITMIME"]
+            options += " SMTPUTF8 BODY=8BITMIME"
+        smtp.command_encoding = "utf-8" if to.unicode else "ascii"
         steps: tuple[tuple[str, Callable[[], tuple[int, bytes]], int], ...] = (
-            (SENDER, lambda: smtp.mail(sender, options), 250),
-            (RECIPIENT, lambda: smtp.rcpt(to.text), 250),
+            # Not `mail` and `rcpt`, which read each address anew: these are bare, and checked.
+            (SENDER, lambda: smtp.docmd("MAIL", f"FROM:<{sender}>{options}"), 250),
+            (RECIPIENT, lambda: smtp.docmd("RCPT", f"TO:<{to.text}>"), 250),
             (BODY, lambda: smtp.docmd("DATA"), 354),
         )
         for step, say, wanted in steps:
