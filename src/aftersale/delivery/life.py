@@ -18,6 +18,11 @@ OPEN = tuple(status for status, following in LIFE.items() if UNKNOWN in followin
 """Statuses of a send of which nobody knows any more when a backup was put back."""
 
 
+def before(new: str) -> list[str]:
+    """The statuses from which a send may become `new`."""
+    return [old for old, following in LIFE.items() if new in following]
+
+
 def may_move(old: str, new: str) -> bool:
     """Whether a send of status `old` may become `new`; only a queued one may stay what it is."""
     return new in LIFE.get(old, frozenset())

@@ -8,7 +8,7 @@ import msgspec
 from aftersale.adapters.storage.postgres.connection import copy, integers
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.adapters.storage.postgres.shards import narrowed
-from aftersale.delivery.life import OPEN, may_move
+from aftersale.delivery.life import OPEN, before
 from aftersale.delivery.ports import SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -94,17 +94,14 @@ class PostgresOutbox:
         The reason belongs to the status and is replaced; a provider's id that is known stays
         where none is given.
         """
-        write = self._session.writing()
-        rows = self._session.rows("SELECT status FROM outbox WHERE key = %s FOR UPDATE", (key,))
-        if not rows or not may_move(rows[0][0], status):
-            return False
-        write.execute(
+        moved = self._session.writing().execute(
             "UPDATE outbox SET status = %s, status_at = %s, reason = %s,"
             " provider_id = coalesce(nullif(%s, ''), provider_id), not_before = %s,"
-            " attempts = attempts + %s, repeats = repeats + %s WHERE key = %s",
-            (status, at, reason, provider_id, not_before, tried, repeated, key),
+            " attempts = attempts + %s, repeats = repeats + %s"
+            " WHERE key = %s AND status = ANY(%s)",
+            (status, at, reason, provider_id, not_before, tried, repeated, key, before(status)),
         )
-        return True
+        return bool(moved.rowcount)
 
     def put_in_doubt(self, at: Instant, reason: str) -> int:
         """Make every send unknown that may have gone out without this store; how many."""
