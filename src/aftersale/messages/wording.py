@@ -4,6 +4,9 @@ Small tables of our own after the conventions of CLDR. A language that is not in
 ISO forms, which are plain and never wrong.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import msgspec
 
 from aftersale.kernel.instants import Instant, as_datetime
@@ -78,6 +81,7 @@ _SYMBOLS = {
 }
 
 
+@lru_cache(maxsize=256)
 def split_locale(locale: str) -> tuple[str, str]:
     """Language and region of a locale: `de_at` → ("de", "AT"), `en` → ("en", "")."""
     language, *rest = locale.replace("_", "-").split("-")
@@ -90,7 +94,7 @@ def direction(locale: str) -> str:
     return "rtl" if split_locale(locale)[0] in _RIGHT_TO_LEFT else "ltr"
 
 
-def _looked_up(table: dict[str, object], locale: str) -> object | None:
+def _looked_up(table: Mapping[str, object], locale: str) -> object | None:
     language, region = split_locale(locale)
     return table.get(f"{language}-{region}", table.get(language))
 
@@ -98,7 +102,7 @@ def _looked_up(table: dict[str, object], locale: str) -> object | None:
 def format_date(instant: Instant, zone: str, locale: str) -> str:
     """The calendar day of the instant in the zone: `3 March 2026`, else `2026-03-03`."""
     day = as_datetime(instant + offset_at(instant, zone))
-    pattern, months = _looked_up({**_DATES}, locale), _looked_up({**_MONTHS}, locale)
+    pattern, months = _looked_up(_DATES, locale), _looked_up(_MONTHS, locale)
     if not isinstance(pattern, str) or not isinstance(months, str):
         return f"{day:%Y-%m-%d}"
     number = "1er" if day.day == 1 and split_locale(locale)[0] == "fr" else str(day.day)
@@ -110,7 +114,7 @@ def format_amount(minor: int, currency: str, locale: str) -> str:
 
     Spaces inside are no-break spaces, so an amount is never torn apart.
     """
-    style = _looked_up({**_AMOUNTS}, locale)
+    style = _looked_up(_AMOUNTS, locale)
     if not isinstance(style, _Style):
         return format_money(minor, currency)
     places = exponent(currency)
