@@ -79,6 +79,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def entries(self, positions: Collection[Position]) -> dict[Position, Entry]:
+        """The entries at those positions, with the customer each was admitted for."""
+        ...
+
     def of_customers(
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None
     ) -> Iterator[Entry]:
@@ -129,6 +133,10 @@ class Identities(Protocol):
         """Every ref that means this living customer."""
         ...
 
+    def refs_of_many(self, customers: Collection[CustomerId]) -> dict[CustomerId, list[Ref]]:
+        """The same for each of them, an empty list where there are none."""
+        ...
+
     def point(self, absorbed: CustomerId, survivor: CustomerId) -> None:
         """Make the absorbed id a pointer to the survivor for ever; its refs move along."""
         ...
@@ -171,8 +179,8 @@ class PersonalData(Protocol):
         """Per customer the union of what was told, the latest telling of each field wins."""
         ...
 
-    def of_event(self, position: Position) -> dict[str, Any]:
-        """What the event at that position told, empty where nothing or erased."""
+    def of_events(self, positions: Collection[Position]) -> dict[Position, dict[str, Any]]:
+        """What each event at those positions told, empty where nothing or erased."""
         ...
 
     def erase(

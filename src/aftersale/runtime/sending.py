@@ -21,7 +21,6 @@ from aftersale.gates.policy import Policy
 from aftersale.gates.standing import Intent
 from aftersale.gates.verdict import Defer, Deny
 from aftersale.kernel.errors import Refusal
-from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import DAY, HOUR, Duration, Instant
 from aftersale.messages.compose import Message
 from aftersale.programme.ports import Store, Transaction
@@ -185,12 +184,12 @@ class Sending:
         version = self._worlds.newest(tx)
         world = self._worlds.now(tx)
         rows = tx.states.load(sorted({send.customer for send in due}))
-        people = tx.personal.of_many(sorted({send.customer for send in due}))
+        people = _people(tx, due)
+        breaker = _Breaker(tx, world.programme.policy)
         renderer = self._renderer_of(tx, version)
         listed = [
             address.lower() for address in self._worlds.compiled(tx, version).shop.test_addresses
         ]
-        gone: dict[Instant, dict[str, int]] = {}
         for send in due:
             at = max(send.decided_at, send.not_before) if own else now
             row = rows.get(send.customer)
@@ -205,16 +204,10 @@ class Sending:
                 done.tell(send, QUEUED, verdict.reason)
                 continue
             reason = _denied(send, verdict) if isinstance(verdict, Deny) else ""
-            person = {
-                **_addresses(tx, send.customer),
-                **people.get(send.customer, {}),
-                **_told_by(tx, int(send.values.get("cause") or 0)),
-            }
+            person = people[send.key]
             reason = reason or self._address_reason(send, person, mode, listed)
             if not reason and mode == LIVE:
-                if at not in gone:
-                    gone[at] = tx.outbox.sent_since(at - HOUR)
-                reason = breaker_reason(tx, send, world.programme.policy, gone[at], at)
+                reason = breaker.reason(send, at)
             if reason:
                 tx.outbox.move(send.key, DROPPED, at, reason=reason)
                 done.dropped += 1
@@ -333,22 +326,32 @@ def _narrowed(tx: Transaction, lease: Lease | None) -> Collection[int] | None:
     return None if lease is None or len(lease.tokens) == tx.shards.count else lease.tokens
 
 
-def _addresses(tx: Transaction, customer: CustomerId) -> dict[str, object]:
-    """The addresses by which the customer is known, where no event told one to be reached at."""
-    return {
-        ref.kind: ref.value
-        for ref in reversed(tx.identities.refs_of(customer))
-        if ref.kind in {"email", "phone"}
-    }
+def _people(tx: Transaction, due: Sequence[Send]) -> dict[str, dict[str, object]]:
+    """By key of the send what names its customer and its parcel; the later part of a union wins.
 
-
-def _told_by(tx: Transaction, position: int) -> dict[str, object]:
-    """What the event behind a message told: its personal part, and who carries the parcel."""
-    if not position:
-        return {}
-    entries = tx.ledger.read(position - 1, 1, upto=position)
-    carrier = getattr(entries[0].body, "carrier", "") if entries else ""
-    return {"carrier": carrier, **tx.personal.of_event(position)}
+    The addresses by which the customer is known, what the customer told, what the event behind the
+    message told, and who carries the parcel.
+    """
+    customers = sorted({send.customer for send in due})
+    refs, told = tx.identities.refs_of_many(customers), tx.personal.of_many(customers)
+    causes = {send.key: int(send.values.get("cause") or 0) for send in due}
+    positions = sorted(set(causes.values()) - {0})
+    entries, personal = tx.ledger.entries(positions), tx.personal.of_events(positions)
+    people: dict[str, dict[str, object]] = {}
+    for send in due:
+        person: dict[str, object] = {
+            ref.kind: ref.value
+            for ref in reversed(refs[send.customer])
+            if ref.kind in {"email", "phone"}
+        }
+        person |= told[send.customer]
+        cause = causes[send.key]
+        if cause:
+            entry = entries.get(cause)
+            person["carrier"] = getattr(entry.body, "carrier", "") if entry is not None else ""
+            person |= personal[cause]
+        people[send.key] = person
+    return people
 
 
 def mode_of(tx: Transaction) -> str:
@@ -422,22 +425,28 @@ def _note_troubles(tx: Transaction, channel: str, results: Sequence[Result], at:
     tx.meta.set(_TROUBLES, msgspec.to_builtins(troubles))
 
 
-def breaker_reason(
-    tx: Transaction, send: Send, policy: Policy, gone: Mapping[str, int], now: Instant
-) -> str:
-    """Stop a journey whose last hour exceeds a multiple of its busiest expected hour.
+class _Breaker:
+    """Stops a journey whose last hour exceeds a multiple of its busiest expected hour."""
 
-    `gone`: messages of the last hour by journey.
-    """
-    tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
-    if send.journey in tripped:
+    def __init__(self, tx: Transaction, policy: Policy) -> None:
+        self._tx = tx
+        self._policy = policy
+        self._tripped: dict[str, Instant] = tx.meta.get("tripped") or {}
+        self._expected: dict[str, int] = tx.meta.get("expected_hour") or {}
+        self._gone: dict[Instant, dict[str, int]] = {}
+
+    def reason(self, send: Send, at: Instant) -> str:
+        """Why it must not go at that instant; empty where it may."""
+        if send.journey in self._tripped:
+            return "breaker"
+        if at not in self._gone:
+            self._gone[at] = self._tx.outbox.sent_since(at - HOUR)
+        expected = self._policy.breaker * self._expected.get(send.journey, 0)
+        if self._gone[at].get(send.journey, 0) < max(self._policy.breaker_floor, expected):
+            return ""
+        self._tripped = {**self._tripped, send.journey: at}
+        self._tx.meta.set("tripped", self._tripped)
         return "breaker"
-    expected: dict[str, int] = tx.meta.get("expected_hour") or {}
-    most = max(policy.breaker_floor, policy.breaker * expected.get(send.journey, 0))
-    if gone.get(send.journey, 0) < most:
-        return ""
-    tx.meta.set("tripped", {**tripped, send.journey: now})
-    return "breaker"
 
 
 def intent_of(send: Send) -> Intent:

@@ -234,6 +234,16 @@ class StorageSuite(TurnSuite, ShardSuite):
             assert ids(tx.ledger.of_customers(2, 3, until=200)) == ["b", "d", "c"]
             assert ids(tx.ledger.of_customers(4, 8)) == []
 
+    def test_entries_are_found_by_their_places(self, store: Store) -> None:
+        """In any order, and those that are not there are left out."""
+        with store.write() as tx:
+            tx.ledger.append([new_entry(name, n) for n, name in enumerate("abc")])
+        with store.read() as tx:
+            found = tx.ledger.entries([3, 1, 9])
+            assert {position: entry.id for position, entry in found.items()} == {1: "a", 3: "c"}
+            assert found[3] == tx.ledger.read(2, 1)[0]
+            assert tx.ledger.entries([]) == {}
+
     def test_what_concerns_everybody_is_found_by_its_type(self, store: Store) -> None:
         """Customer 0, and only that type."""
         body = encode_body(CatalogueUpdated())
@@ -306,6 +316,7 @@ class StorageSuite(TurnSuite, ShardSuite):
             ]
             assert set(tx.identities.find(refs).values()) == {1}
             assert tx.identities.refs_of(3) == []
+            assert tx.identities.refs_of_many([3, 1, 9]) == {1: refs, 3: [], 9: []}
             assert [entry.customer for entry in tx.ledger.read(0, 10)] == [3, 2]
             assert [e.customer for e in tx.ledger.of_customers(1, 1)] == [1, 1]
             assert list(tx.ledger.of_customers(2, 3)) == []
@@ -328,8 +339,7 @@ class StorageSuite(TurnSuite, ShardSuite):
                 2: {"name": "Ben"},
                 3: {},
             }
-            assert tx.personal.of_event(1) == {"name": "A", "city": "Ulm"}
-            assert tx.personal.of_event(9) == {}
+            assert tx.personal.of_events([9, 1]) == {1: {"name": "A", "city": "Ulm"}, 9: {}}
 
     def test_a_merged_person_is_shown_whole(self, store: Store) -> None:
         """Asked by either id, what either was told is there."""
@@ -367,7 +377,7 @@ class StorageSuite(TurnSuite, ShardSuite):
         with store.read() as tx:
             assert tx.personal.of(1) == []
             assert tx.personal.of_many([1, 2]) == {1: {}, 2: {}}
-            assert tx.personal.of_event(1) == {}
+            assert tx.personal.of_events([1]) == {1: {}}
             assert tx.identities.find([Ref("email", f"{n}@example.com") for n in (1, 2)]) == {}
             assert [send.values for send in tx.outbox.of(1)] == [{}, {}]
             assert tx.outbox.of(3)[0].values == {"product": "coffee", "lines": [1, 2]}

@@ -66,6 +66,10 @@ class MemoryLedger:
         found = islice(self._concerning(shards, max(after, 0) + 1, last), limit)
         return [self._entry(position, self._s.entries[position].customer) for position in found]
 
+    def entries(self, positions: Collection[Position]) -> dict[Position, Entry]:
+        known = self._s.entries
+        return {p: self._entry(p, known[p].customer) for p in positions if p in known}
+
     def of_customers(
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None
     ) -> Iterator[Entry]:
@@ -151,6 +155,12 @@ class MemoryIdentities:
     def refs_of(self, customer: CustomerId) -> list[Ref]:
         return sorted(ref for ref, owner in self._s.refs.items() if owner == customer)
 
+    def refs_of_many(self, customers: Collection[CustomerId]) -> dict[CustomerId, list[Ref]]:
+        found: dict[CustomerId, list[Ref]] = {customer: [] for customer in customers}
+        for ref in sorted(ref for ref, owner in self._s.refs.items() if owner in found):
+            found[self._s.refs[ref]].append(ref)
+        return found
+
     def ending(self, words: str) -> list[CustomerId]:
         kinds = {"customer", "order"}
         return sorted(
@@ -207,12 +217,15 @@ class MemoryPersonalData:
     def of_many(self, customers: Sequence[CustomerId]) -> dict[CustomerId, dict[str, Any]]:
         return {customer: _union(row.data for row in self.of(customer)) for customer in customers}
 
-    def of_event(self, position: Position) -> dict[str, Any]:
-        return _union(
-            self._s.personal[customer][position].data
-            for customer in sorted(self._s.told_at.get(position, ()))
-            if position in self._s.personal[customer]
-        )
+    def of_events(self, positions: Collection[Position]) -> dict[Position, dict[str, Any]]:
+        return {
+            position: _union(
+                self._s.personal[customer][position].data
+                for customer in sorted(self._s.told_at.get(position, ()))
+                if position in self._s.personal[customer]
+            )
+            for position in positions
+        }
 
     def erase(
         self, customer: CustomerId, at: Instant, suppression: Sequence[bytes]

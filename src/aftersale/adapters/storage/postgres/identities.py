@@ -1,7 +1,8 @@
 """How is a customer found again by an id from outside?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from aftersale.adapters.storage.postgres.connection import integers
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.events.event import Ref
 from aftersale.kernel.ids import CustomerId
@@ -61,6 +62,18 @@ class PostgresIdentities:
             (customer,),
         )
         return [Ref(kind, value) for kind, value in rows]
+
+    def refs_of_many(self, customers: Collection[CustomerId]) -> dict[CustomerId, list[Ref]]:
+        """The same for each of them, an empty list where there are none."""
+        found: dict[CustomerId, list[Ref]] = {customer: [] for customer in customers}
+        rows = self._session.rows(
+            "SELECT customer, kind, value FROM identities WHERE customer = ANY(%s::bigint[])"
+            " ORDER BY kind, value",
+            (integers(found),),
+        )
+        for customer, kind, value in rows:
+            found[customer].append(Ref(kind, value))
+        return found
 
     def ending(self, words: str) -> list[CustomerId]:
         """Living customers with a shop id or order that is `…/words`, whichever the shop."""

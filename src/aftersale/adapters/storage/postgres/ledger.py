@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg.errors import UniqueViolation
 
-from aftersale.adapters.storage.postgres.connection import binaries, copy
+from aftersale.adapters.storage.postgres.connection import binaries, copy, integers
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.adapters.storage.postgres.shards import narrowed
 from aftersale.events.event import Entry
@@ -102,6 +102,14 @@ class PostgresLedger:
             (after, self.last() if upto is None else upto, *values, limit),
         )
         return _entries(rows)
+
+    def entries(self, positions: Collection[Position]) -> dict[Position, Entry]:
+        """The entries at those positions, with the customer each was admitted for."""
+        rows = self._session.rows(
+            f"SELECT customer, {_EVENT} FROM events WHERE position = ANY(%s::bigint[])",
+            (integers(positions),),
+        )
+        return {entry.position: entry for entry in _entries(rows)}
 
     def of_customers(
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None

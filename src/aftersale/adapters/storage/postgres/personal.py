@@ -1,6 +1,6 @@
 """How is what names a person kept, shown and erased?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -55,14 +55,16 @@ class PostgresPersonalData:
             told[owner[row.customer]].update(_TOLD.decode(row.data))
         return {customer: dict(told[living[customer]]) for customer in customers}
 
-    def of_event(self, position: Position) -> dict[str, Any]:
-        """What the event at that position told, empty where nothing or erased."""
+    def of_events(self, positions: Collection[Position]) -> dict[Position, dict[str, Any]]:
+        """What each event at those positions told, empty where nothing or erased."""
+        told: dict[Position, dict[str, Any]] = {position: {} for position in positions}
         rows = self._session.rows(
-            "SELECT data FROM personal WHERE position = %s ORDER BY customer", (position,)
+            "SELECT position, data FROM personal WHERE position = ANY(%s::bigint[])"
+            " ORDER BY customer",
+            (integers(told),),
         )
-        told: dict[str, Any] = {}
-        for (data,) in rows:
-            told.update(_TOLD.decode(data))
+        for position, data in rows:
+            told[position].update(_TOLD.decode(data))
         return told
 
     def erase(

@@ -1,6 +1,6 @@
 """How is a customer found again by an id from outside?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
@@ -60,6 +60,19 @@ class SqliteIdentities:
             (customer,),
         )
         return [Ref(kind, value) for kind, value in rows.fetchall()]
+
+    def refs_of_many(self, customers: Collection[CustomerId]) -> dict[CustomerId, list[Ref]]:
+        """The same for each of them, an empty list where there are none."""
+        found: dict[CustomerId, list[Ref]] = {customer: [] for customer in customers}
+        for some in chunks(sorted(found)):
+            rows = self._read.execute(
+                f"SELECT customer, kind, value FROM identities WHERE customer IN ({marks(some)})"
+                " ORDER BY kind, value",
+                some,
+            )
+            for customer, kind, value in rows.fetchall():
+                found[customer].append(Ref(kind, value))
+        return found
 
     def ending(self, words: str) -> list[CustomerId]:
         """Living customers with a shop id or order that is `…/words`, whichever the shop."""

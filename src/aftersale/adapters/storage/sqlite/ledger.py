@@ -110,6 +110,16 @@ class SqliteLedger:
         )
         return self._entries(rows)
 
+    def entries(self, positions: Collection[Position]) -> dict[Position, Entry]:
+        """The entries at those positions, with the customer each was admitted for."""
+        found: list[Entry] = []
+        for some in chunks(sorted(positions)):
+            rows = self._read.execute(
+                f"SELECT customer, {_EVENT} FROM events WHERE position IN ({marks(some)})", some
+            )
+            found += self._entries(rows)
+        return {entry.position: entry for entry in found}
+
     def of_customers(
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None
     ) -> Iterator[Entry]:

@@ -1,6 +1,6 @@
 """How is what names a person kept, shown and erased?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -54,14 +54,17 @@ class SqlitePersonalData:
             told[owner[row.customer]].update(_TOLD.decode(row.data))
         return {customer: dict(told[living[customer]]) for customer in customers}
 
-    def of_event(self, position: Position) -> dict[str, Any]:
-        """What the event at that position told, empty where nothing or erased."""
-        rows = self._read.execute(
-            "SELECT data FROM personal WHERE position = ? ORDER BY customer", (position,)
-        )
-        told: dict[str, Any] = {}
-        for (data,) in rows.fetchall():
-            told.update(_TOLD.decode(data))
+    def of_events(self, positions: Collection[Position]) -> dict[Position, dict[str, Any]]:
+        """What each event at those positions told, empty where nothing or erased."""
+        told: dict[Position, dict[str, Any]] = {position: {} for position in positions}
+        for some in chunks(sorted(told)):
+            rows = self._read.execute(
+                f"SELECT position, data FROM personal WHERE position IN ({marks(some)})"
+                " ORDER BY customer",
+                some,
+            )
+            for position, data in rows.fetchall():
+                told[position].update(_TOLD.decode(data))
         return told
 
     def erase(
