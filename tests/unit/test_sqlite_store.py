@@ -15,6 +15,7 @@ import pytest
 
 from aftersale.adapters.storage.sqlite import schema
 from aftersale.adapters.storage.sqlite.backup import restore
+from aftersale.adapters.storage.sqlite.connection import CHUNK, insert
 from aftersale.adapters.storage.sqlite.erasure import IMPERSONAL, PERSONAL
 from aftersale.adapters.storage.sqlite.schema import MIGRATIONS, NEWEST, migrate
 from aftersale.adapters.storage.sqlite.store import SqliteStore
@@ -74,6 +75,31 @@ def content(path: Path) -> dict:
         found = everything(tx)
     store.close()
     return found
+
+
+# --- statements for many rows -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK // 2 - 1, CHUNK // 2, CHUNK // 2 + 1, 2 * CHUNK])
+def test_every_row_is_written_however_many_there_are(count) -> None:
+    """A number of rows that fills no statement, fills some, or leaves a rest: all are there."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE told (place INTEGER, word TEXT)")
+    rows = [(n, f"word {n}") for n in range(count)]
+    insert(connection, "INSERT INTO told", rows)
+    assert connection.execute("SELECT * FROM told ORDER BY rowid").fetchall() == rows
+    connection.close()
+
+
+def test_of_rows_that_meet_the_later_stands_wherever_a_statement_ends() -> None:
+    """Rows are taken in order, within one statement as from one to the next."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE told (key INTEGER PRIMARY KEY, word INTEGER)")
+    rows = [(n % 7, n) for n in range(2 * CHUNK + 3)]
+    upsert = "ON CONFLICT DO UPDATE SET word = excluded.word"
+    insert(connection, "INSERT INTO told", rows, upsert)
+    assert dict(connection.execute("SELECT * FROM told")) == dict(rows)
+    connection.close()
 
 
 # --- the schema ---------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from operator import itemgetter
 
-from aftersale.adapters.storage.sqlite.connection import chunks, marks
+from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.events.event import Ref
 from aftersale.kernel.ids import CustomerId
@@ -38,17 +38,19 @@ class SqliteIdentities:
         write = self._session.writing()
         moved = self._session.living_of({customer for _, customer in pairs})
         rows = [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs]
-        write.executemany(
-            "INSERT INTO identities VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET customer = excluded.customer",
+        insert(
+            write,
+            "INSERT INTO identities",
             sorted(rows, key=itemgetter(0, 1)),  # stable: of one ref twice the later stands
+            "ON CONFLICT DO UPDATE SET customer = excluded.customer",
         )
 
     def create(self, count: int, at: Instant) -> CustomerId:
         """Make `count` customers with consecutive ids; the first of them."""
         first = self.last() + 1
-        self._session.writing().executemany(
-            "INSERT INTO customers VALUES (?, ?)",
+        insert(
+            self._session.writing(),
+            "INSERT INTO customers",
             [(customer, at) for customer in range(first, first + count)],
         )
         return first

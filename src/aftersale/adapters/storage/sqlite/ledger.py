@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from aftersale.adapters.storage.sqlite.connection import chunks, marks
+from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import decode_body
@@ -43,16 +43,18 @@ class SqliteLedger:
         first = self.last() + 1
         positions = list(range(first, first + len(rows)))
         try:
-            write.executemany(
-                "INSERT INTO seen VALUES (?, ?)",
+            insert(
+                write,
+                "INSERT INTO seen",
                 sorted((row.key, position) for row, position in zip(rows, positions, strict=True)),
             )
         except sqlite3.IntegrityError as error:
             raise self._session.spoil(
                 ValueError("an event of these is in the ledger already")
             ) from error
-        write.executemany(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        insert(
+            write,
+            "INSERT INTO events",
             [
                 (
                     position,

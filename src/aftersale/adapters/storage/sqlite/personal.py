@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from aftersale.adapters.storage.sqlite.connection import chunks, marks
+from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
 from aftersale.adapters.storage.sqlite.erasure import erase
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.kernel.ids import CustomerId, Position
@@ -24,8 +24,9 @@ class SqlitePersonalData:
 
     def put(self, rows: Sequence[PersonalRow]) -> None:
         """Keep what events told; repeating a (customer, position) changes nothing."""
-        self._session.writing().executemany(
-            "INSERT OR IGNORE INTO personal (position, customer, at, data) VALUES (?, ?, ?, ?)",
+        insert(
+            self._session.writing(),
+            "INSERT OR IGNORE INTO personal (position, customer, at, data)",
             [(row.position, row.customer, row.at, row.data) for row in rows],
         )
 
