@@ -21,6 +21,7 @@ from aftersale.events.vocabulary import (
     standard_type,
 )
 from aftersale.kernel.errors import Refusal
+from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import parse_instant
 from aftersale.ledger.admission import admit, arrive
 
@@ -449,3 +450,10 @@ def test_numbers_and_nulls_are_taken_as_shops_send_them() -> None:
     assert event.body.order == "1001"
     assert event.body.channel == ""
     assert ("order", "/1001") in {(ref.kind, ref.value) for ref in event.refs}
+
+
+def test_keys_are_those_under_which_older_releases_kept_their_events():
+    """A store that grew for years must know its events again: these bytes never change."""
+    assert digest16("shop", "order.completed/1").hex() == "8ba98ca8b6de2110be751479be0ac2ce"
+    assert digest16("b\u00e4r", b"\xff", "\ud800").hex() == "8c5922baaf571b8380ed0f5cf8982c68"
+    assert digest16("ab", "c") != digest16("a", "bc")

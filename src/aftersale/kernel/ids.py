@@ -14,8 +14,8 @@ def digest16(*parts: str | bytes) -> bytes:
 
     Each part is preceded by its length, so that no two lists of parts read alike.
     """
-    data = [
-        part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass") for part in parts
-    ]
-    framed = b"".join([b"%d:%b" % (len(part), part) for part in data])
+    framed = b""
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        framed += b"%d:%b" % (len(data), data)
     return blake2b(framed, digest_size=16).digest()

@@ -140,9 +140,19 @@ class _People:
         """Shop ids that this batch gave to a customer."""
         self._parts: dict[CustomerId, list[CustomerId]] = {}
         """Survivor → everybody it absorbed in this batch."""
+        self._told: dict[tuple[Ref, ...], CustomerId] = {}
+        """What the ids of an event meant; those of an order's events are the same, and go on
+        meaning the same person."""
 
     def customer(self, arrival: Arrival, at: Instant) -> CustomerId:
         """The customer that the event's ids mean; 0 where it has none."""
+        refs = arrival.event.refs
+        mine = self._told.get(refs)
+        if mine is None:
+            mine = self._told[refs] = self._find(arrival, at)
+        return self._living(mine)
+
+    def _find(self, arrival: Arrival, at: Instant) -> CustomerId:
         refs = [ref for ref in arrival.event.refs if is_telling(ref)]
         if not refs:
             return 0
@@ -166,7 +176,9 @@ class _People:
         return mine
 
     def _meant(self, ref: Ref) -> CustomerId:
-        customer = self._found.bindings.get(ref) or self._known.get(ref, 0)
+        return self._living(self._found.bindings.get(ref) or self._known.get(ref, 0))
+
+    def _living(self, customer: CustomerId) -> CustomerId:
         while customer in self._united:
             customer = self._united[customer]
         return customer
