@@ -150,8 +150,8 @@ class OrderSource:
         ]
 
     def _table(self, query: str) -> dict[str, list[Any]]:
-        found = self._connection.sql(query).to_arrow_table()
-        return {name: found.column(name).to_pylist() for name in found.column_names}
+        found = self._connection.execute(query).fetchnumpy()
+        return {name: column.tolist() for name, column in found.items()}
 
     def _events(self, first: int, last: int) -> tuple[list[Event], int]:
         """The events with first < seq <= last, and the rows that they tell."""
@@ -200,38 +200,18 @@ class OrderSource:
 
 def _pieces(connection: Any, span: str) -> dict[int, tuple[Line, ...]]:
     """Lines of the orders and returns at these places of the timeline."""
-    found = connection.sql(
+    found = connection.execute(
         f"select seq, product, quantity, amount from pieces where {span}"
-    ).to_arrow_table()
-    if not len(found):
-        return {}
-    # A product stands on many lines: its text is made once.
-    coded = found.column("product").combine_chunks().dictionary_encode()
-    names = coded.dictionary.to_pylist()
-    products = [names[code] for code in _integers(coded.indices).tolist()]
-    quantities = _integers(found.column("quantity").combine_chunks()).tolist()
-    amounts = _integers(found.column("amount").combine_chunks()).tolist()
-    lines = list(map(Line, products, quantities, amounts))
+    ).fetchnumpy()
+    numbers = found["seq"]
+    lines = list(map(Line, *(found[name].tolist() for name in ("product", "quantity", "amount"))))
     places: dict[int, tuple[Line, ...]] = {}
-    begin, current = 0, -1
-    numbers = _integers(found.column("seq").combine_chunks())
-    edges = (numbers[1:] != numbers[:-1]).nonzero()[0].tolist()
-    for edge in [*edges, len(lines) - 1]:
-        current = int(numbers[edge])
-        places[current] = tuple(lines[begin : edge + 1])
-        begin = edge + 1
+    begin = 0
+    for end in [*((numbers[1:] != numbers[:-1]).nonzero()[0] + 1).tolist(), len(lines)]:
+        if end > begin:
+            places[int(numbers[begin])] = tuple(lines[begin:end])
+        begin = end
     return places
-
-
-def _integers(column: Any) -> Any:
-    """A column of integers, none missing, as numpy sees its buffer.
-
-    pyarrow's own way would load pandas first, a second of every import.
-    """
-    import numpy as np
-
-    values = np.frombuffer(column.buffers()[1], dtype=f"i{column.type.bit_width // 8}")
-    return values[column.offset : column.offset + len(column)]
 
 
 Tell = Callable[[int, int, int], Event]
