@@ -192,7 +192,7 @@ def _open_parquet(connection: "duckdb.DuckDBPyConnection", path: Path, name: str
     connection.execute(
         f"create temp view {name} as select file_row_number + 1 as rn{renamed} from {source}"
     )
-    columns = _described(connection, name)
+    columns = {row[0]: str(row[1]) for row in found}
     return Table(name, path.name, columns, [], [], _count(connection, name))
 
 

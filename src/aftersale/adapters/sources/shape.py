@@ -1,7 +1,8 @@
 """How do rows of lines become orders, returns and what follows them, in SQL?
 
-`Shape` leaves these tables behind: `orders` (one row an order or return, `oid`), `timeline` (one
-row an event, `seq` ascending by time and then number), `pieces` (lines by `seq`) and `reviews`.
+`Shape` leaves these tables behind: one for the rows of each file (`tables`), `orders` (one row an
+order or return, `oid`), `timeline` (one row an event, `seq` ascending by time and then number)
+and `pieces` (lines by `seq`).
 The law holds here: each row of each file is used, rejected (`bad`) or ignored (`ign`).
 """
 # ruff: noqa: S608 - names are quoted by `ident` and texts by `literal`
@@ -33,6 +34,8 @@ TIMES = ("shipped_at", "promised_at", "delivered_at", "approved_at", "cancelled_
 MONEYS = ("total", "discount", "shipping")
 DUPLICATE = "equals an earlier row"
 ORPHAN = "belongs to an order that is not imported"
+
+_GOOD = "ign is null and bad is null"
 
 _Chain = list[tuple[str, str]]
 """Reason → condition; the first true one is the reason."""
@@ -295,14 +298,13 @@ class Shape:
 
     def _ignore_duplicates(self, name: str, file: str, columns: list[str]) -> None:
         # Few rows share a hash, so only those are compared in full.
+        shared = f"select mark from {name} where {_GOOD} group by mark having count(*) > 1"
+        if not self._connection.execute(f"{shared} limit 1").fetchall():
+            return
         self._run(
-            f"create or replace temp table doubles as select rn from {file} where rn in (select"
-            f" rn from {name} where mark in (select mark from {name} where ign is null and bad is"
-            " null group by mark having count(*) > 1) and ign is null and bad is null) qualify"
-            f" row_number() over (partition by {', '.join(columns)} order by rn) > 1"
-        )
-        self._run(
-            f"update {name} set ign = {literal(DUPLICATE)} where rn in (select rn from doubles)"
+            f"update {name} set ign = {literal(DUPLICATE)} where rn in (select rn from {file}"
+            f" where rn in (select rn from {name} where mark in ({shared}) and {_GOOD}) qualify"
+            f" row_number() over (partition by {', '.join(columns)} order by rn) > 1)"
         )
 
     def _make_orders(self) -> None:
@@ -312,37 +314,37 @@ class Shape:
         firsts += [ident(f"personal {field}") for field in self.personal]
         picked = [f"min({t}_{side}) as {t}_{side}" for t in times for side in ("wall", "utc")]
         picked += [f"arg_min({w}, rn) as {w}" for w in firsts]
-        self._run(
-            "create temp table found as select ord, ret, count(*) as n, bool_or(can) as can,"
-            f" {', '.join(picked)} from {main} where ign is null and bad is null group by ord, ret"
-        )
-        at = {time: self._instant("found", time) for time in times}
-        country = "countries.code" if "country" in self._known else "''"
-        self._make_countries()
-        select = [f"{expression} as {time}" for time, expression in at.items()]
+        select = [f"{at} as {time}" for time, at in self._instants(main, times).items()]
         latest = ", ".join(
             t for t in ("placed", "approved_at", "shipped_at", "delivered_at") if t in times
         )
         own = "cancelled_at" if "cancelled_at" in times else "null"
-        join = (
-            " left join countries on found.country = countries.name"
-            if "country" in self._known
-            else ""
-        )
+        country, join = "''", ""
+        if "country" in self._known:
+            self._make_countries(main)
+            country, join = (
+                "countries.code",
+                " left join countries on found.country = countries.name",
+            )
         self._run(
-            "create temp table orders as select row_number() over (order by placed, ord, ret)"
-            f" as oid, * replace (coalesce(can, false) as can) from (select ord, ret, n, can,"
-            f" {', '.join([*select, *firsts])}, {country} as code2,"
-            f" coalesce({own}, greatest({latest})) as gone_at from found{join})"
+            "create temp table orders as with found as (select ord, ret, count(*) as rows,"
+            f" bool_or(can) as cancelled, {', '.join(picked)} from {main} where {_GOOD}"
+            f" group by ord, ret), told as ({self._sums()})"
+            " select row_number() over (order by placed, ord, ret) as oid, * from (select ord, ret,"
+            f" coalesce(cancelled, false) as can, {', '.join([*select, *firsts])},"
+            f" {country} as code2, coalesce({own}, greatest({latest})) as gone_at,"
+            " goods, coalesce(sent, 0) as sent, coalesce(less, 0) as less,"
+            f" {'' if self._one_file else 'rows + '}coalesce(lines, 0) as n"
+            f" from found left join told using (ord, ret){join})"
         )
-        self._make_sums()
+        self._ignore_orphans(self._layout.lines)
 
-    def _make_countries(self) -> None:
+    def _make_countries(self, main: str) -> None:
         """Spelling → code, for every spelling that occurs; '' where it is no country."""
         self._run("create temp table countries (name varchar, code varchar)")
-        if "country" not in self._known:
-            return
-        found = self._connection.execute("select distinct country from found").fetchall()
+        found = self._connection.execute(
+            f"select distinct country from {main} where {_GOOD}"
+        ).fetchall()
         known = self._mapping.countries
         for (name,) in found:
             if name is None:
@@ -351,60 +353,53 @@ class Shape:
             code = known.get(name, plain)
             self._connection.execute("insert into countries values (?, ?)", [name, code])
 
-    def _make_sums(self) -> None:
+    def _sums(self) -> str:
+        """What the lines of each order or return add up to."""
         lines = self.tables.get(self._layout.lines)
         if lines is None:
-            self._run(
-                "create temp table sums as select oid, null::bigint as goods, 0 as sent, 0 as less,"
-                " n as n from orders"
+            return (
+                "select null::varchar as ord, false as ret, null::bigint as goods, 0 as sent,"
+                " 0 as less, 0 as lines where false"
             )
-            return
-        here = " and rows.ret = orders.ret" if self._one_file else " and not orders.ret"
-        good = "rows.ign is null and rows.bad is null"
-        sent = (
-            "sum(rows.line_shipping)"
-            if self._layout.columns(self._layout.lines, "line_shipping")
-            else "0"
+        shipping = self._layout.columns(self._layout.lines, "line_shipping")
+        sent = "coalesce(sum(line_shipping), 0)" if shipping else "0"
+        return (
+            f"select ord, {'ret' if self._one_file else 'false'} as ret,"
+            " try_cast(sum(amount) filter (kind = 0) as bigint) as goods,"
+            f" try_cast(coalesce(sum(amount) filter (kind = 1), 0) + {sent} as bigint) as sent,"
+            " try_cast(coalesce(sum(amount) filter (kind = 2), 0) as bigint) as less,"
+            f" count(*) as lines from {lines} where {_GOOD} group by all"
         )
-        more = 0 if self._one_file else 1
-        if not self._one_file:
+
+    def _ignore_orphans(self, root: str) -> None:
+        """Rows beside the main file that speak of none of its orders."""
+        if root and root in self.tables:
             self._run(
-                f"update {lines} set ign = {literal(ORPHAN)} where ign is null and bad is null and"
+                f"update {self.tables[root]} set ign = {literal(ORPHAN)} where {_GOOD} and"
                 " ord not in (select ord from orders where not ret)"
             )
-        self._run(
-            "create temp table sums as select orders.oid,"
-            " try_cast(sum(rows.amount) filter (rows.kind = 0) as bigint) as goods,"
-            " try_cast(coalesce(sum(rows.amount) filter (rows.kind = 1), 0)"
-            f" + coalesce({sent}, 0) as bigint) as sent,"
-            " try_cast(coalesce(sum(rows.amount) filter (rows.kind = 2), 0) as bigint) as less,"
-            f" any_value(orders.n) * {more} + count(rows.rn) as n"
-            f" from orders left join {lines} rows on rows.ord = orders.ord{here} and {good}"
-            " group by orders.oid"
-        )
 
-    def _instant(self, table: str, word: str) -> str:
-        """The instant of a time that the table has as wall time or as instant."""
-        wall = f"{word}_wall"
-        (span,) = self._connection.execute(
-            f"select min({wall}), max({wall}) from {table}"
-        ).fetchall()
-        if span[0] is None:
-            return f"{word}_utc"
-        zoned = instant(wall, self._mapping.zone, *span)
-        return f"least({zoned}, {word}_utc)"
+    def _instants(self, table: str, words: list[str]) -> dict[str, str]:
+        """The instants of times that the table's good rows have as wall times or as instants."""
+        ends = ", ".join(f"min({word}_wall), max({word}_wall)" for word in words)
+        (found,) = self._connection.execute(f"select {ends} from {table} where {_GOOD}").fetchall()
+        known = [wall for wall in found if wall is not None]
+        if not known:
+            return {word: f"{word}_utc" for word in words}
+        span = min(known), max(known)
+        zone = self._mapping.zone
+        return {w: f"least({instant(f'{w}_wall', zone, *span)}, {w}_utc)" for w in words}
 
     def _make_timeline(self) -> None:
-        summed = "orders join sums using (oid)"
         events = [
             (
-                f"select placed as moment, {ORDER} as kind, ord as num, oid, sums.n as n, 0 as rn"
-                f" from {summed} where not ret"
+                f"select placed as moment, {ORDER} as kind, ord as num, oid, n, 0 as rn"
+                " from orders where not ret"
             ),
             f"select gone_at, {CANCELLED}, ord, oid, 0, 0 from orders where can and not ret",
-            f"select placed, {RETURN}, ord, oid, sums.n, 0 from {summed} where ret",
+            f"select placed, {RETURN}, ord, oid, n, 0 from orders where ret",
             (
-                f"select placed, {REFUND}, ord, oid, 0, 0 from {summed} where ret and"
+                f"select placed, {REFUND}, ord, oid, 0, 0 from orders where ret and"
                 " coalesce(goods, 0) + sent - less > 0"
             ),
         ]
@@ -436,8 +431,7 @@ class Shape:
             "create temp table pieces as select seq, product, quantity, amount from"
             f" {lines} rows join orders on rows.ord = orders.ord{here} join timeline"
             f" on timeline.oid = orders.oid and timeline.kind in ({ORDER}, {RETURN})"
-            " where rows.ign is null and rows.bad is null and rows.kind = 0"
-            " and rows.product is not null"
+            f" where {_GOOD} and rows.kind = 0 and rows.product is not null"
             " order by seq, rows.rn"
         )
 
@@ -461,14 +455,7 @@ class Shape:
         name = self.tables.get(self._layout.reviews) if self._layout.reviews else None
         if name is None:
             return []
-        self._run(
-            f"update {name} set ign = {literal(ORPHAN)} where ign is null and bad is null and"
-            " ord not in (select ord from orders where not ret)"
-        )
-        at = self._instant(name, "reviewed_at")
-        self._run(
-            f"create temp table reviews as select rows.*, oid, {at} as review_at from {name} rows"
-            " join orders on rows.ord = orders.ord and not orders.ret"
-            " where ign is null and bad is null"
-        )
-        return [f"select review_at, {REVIEW}, review || '/' || ord, oid, 1, rn from reviews"]
+        self._ignore_orphans(self._layout.reviews)
+        at = self._instants(name, ["reviewed_at"])["reviewed_at"]
+        told = f"select {at}, {REVIEW}, review || '/' || ord, oid, 1, rn from {name}"
+        return [f"{told} join orders using (ord) where {_GOOD} and not ret"]

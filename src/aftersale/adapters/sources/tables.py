@@ -160,8 +160,8 @@ class OrderSource:
             f"select seq, moment, kind, oid, n, rn from timeline where {span} order by seq"
         )
         orders = self._table(
-            "select * exclude (sums.oid, sums.n) from orders join sums using (oid) where oid in"
-            f" (select oid from timeline where {span}) order by oid"
+            f"select * from orders where oid in (select oid from timeline where {span})"
+            " order by oid"
         )
         places = {oid: place for place, oid in enumerate(orders["oid"])}
         teller = _Teller(
@@ -192,8 +192,8 @@ class OrderSource:
         optional = ("rating", "review_product", "review_title", "review_text")
         told = [w if self._layout.columns(root, w) else f"null as {w}" for w in optional]
         rows = self._connection.execute(
-            f"select rn, review, {', '.join(told)} from reviews where rn in (select rn from"
-            f" timeline where kind = {REVIEW} and {span})"
+            f"select rn, review, {', '.join(told)} from {self._shape.tables[root]} where rn in"
+            f" (select rn from timeline where kind = {REVIEW} and {span})"
         ).fetchall()
         return {rn: row for rn, *row in rows}
 
