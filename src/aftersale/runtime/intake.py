@@ -5,7 +5,6 @@ and will act exactly once; before that, nothing happened.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
 import msgspec
 
@@ -48,7 +47,7 @@ def take_in(
             for event, at in zip(events, received_at, strict=True)
         ]
     identities = tx.identities
-    refs = list(set(chain.from_iterable({event.refs for event in events})))
+    refs = list({ref for event in events for ref in event.refs})
     found = admit(
         arrivals,
         tx.ledger.seen([arrival.key for arrival in arrivals]),

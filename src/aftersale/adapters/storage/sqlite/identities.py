@@ -38,12 +38,10 @@ class SqliteIdentities:
         write = self._session.writing()
         moved = self._session.living_of({customer for _, customer in pairs})
         rows = [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs]
-        insert(
-            write,
-            "INSERT INTO identities",
-            sorted(rows, key=itemgetter(0, 1)),  # stable: of one ref twice the later stands
-            "ON CONFLICT DO UPDATE SET customer = excluded.customer",
-        )
+        rows.sort(key=itemgetter(1))  # stable, so that of one ref twice the later stands
+        rows.sort(key=itemgetter(0))
+        upsert = "ON CONFLICT DO UPDATE SET customer = excluded.customer"
+        insert(write, "INSERT INTO identities", rows, upsert)
 
     def create(self, count: int, at: Instant) -> CustomerId:
         """Make `count` customers with consecutive ids; the first of them."""

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
+from aftersale.adapters.storage.sqlite.connection import blob, chunks, insert, marks
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import decode_body
@@ -31,7 +31,7 @@ class SqliteLedger:
             rows = self._read.execute(
                 "SELECT s.key, s.position, e.digest FROM seen s JOIN events e USING (position)"
                 f" WHERE s.key IN ({marks(some)})",
-                some,
+                list(map(blob, some)),
             )
             found.update({key: (position, digest) for key, position, digest in rows})
         return found
@@ -42,12 +42,10 @@ class SqliteLedger:
         number = self._session.words.number
         first = self.last() + 1
         positions = list(range(first, first + len(rows)))
+        keys = [row.key for row in rows]
+        by_key = sorted(range(len(rows)), key=keys.__getitem__)  # neighbours lie on one page
         try:
-            insert(
-                write,
-                "INSERT INTO seen",
-                sorted((row.key, position) for row, position in zip(rows, positions, strict=True)),
-            )
+            insert(write, "INSERT INTO seen", [(blob(keys[n]), positions[n]) for n in by_key])
         except sqlite3.IntegrityError as error:
             raise self._session.spoil(
                 ValueError("an event of these is in the ledger already")
@@ -65,9 +63,9 @@ class SqliteLedger:
                     number(row.shop),
                     number(row.source),
                     row.id,
-                    row.history,
-                    row.digest,
-                    row.payload,
+                    int(row.history),
+                    blob(row.digest),
+                    blob(row.payload),
                 )
                 for row, position in zip(rows, positions, strict=True)
             ],

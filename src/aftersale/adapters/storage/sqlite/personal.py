@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
+from aftersale.adapters.storage.sqlite.connection import blob, chunks, insert, marks
 from aftersale.adapters.storage.sqlite.erasure import erase
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.kernel.ids import CustomerId, Position
@@ -27,7 +27,7 @@ class SqlitePersonalData:
         insert(
             self._session.writing(),
             "INSERT OR IGNORE INTO personal (position, customer, at, data)",
-            [(row.position, row.customer, row.at, row.data) for row in rows],
+            [(row.position, row.customer, row.at, blob(row.data)) for row in rows],
         )
 
     def of(self, customer: CustomerId) -> list[PersonalRow]:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Sequence
 
-from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
+from aftersale.adapters.storage.sqlite.connection import blob, chunks, insert, marks
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -36,9 +36,9 @@ class SqliteStates:
         rows = sorted(rows, key=lambda row: row.customer)  # neighbours lie on one page
         if len({row.customer for row in rows}) < len(rows):
             raise self._session.spoil(StaleState("a customer is to be saved twice at once"))
-        new = [(r.customer, 1, r.wakes_at, r.blob) for r in rows if r.version == 0]
+        new = [(r.customer, 1, r.wakes_at, blob(r.blob)) for r in rows if r.version == 0]
         old = [
-            (r.version + 1, r.wakes_at, r.blob, r.customer, r.version)
+            (r.version + 1, r.wakes_at, blob(r.blob), r.customer, r.version)
             for r in rows
             if r.version != 0
         ]
