@@ -115,6 +115,7 @@ def some(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(items, max_size=4)
 
 
+TYPES = ["order.shipped", "unheard.of", "never"]
 OPERATIONS = st.one_of(
     told("ledger", "append", some(ENTRIES)),
     told("ledger", "seen", some(ENTRIES.map(lambda entry: entry.key))),
@@ -122,7 +123,8 @@ OPERATIONS = st.one_of(
     told("ledger", "read", INSTANTS, INSTANTS, upto=st.none() | INSTANTS),
     told("ledger", "entries", some(INSTANTS)),
     told("ledger", "of_customers", CUSTOMERS, CUSTOMERS, until=st.none() | INSTANTS),
-    told("ledger", "everybodys", st.sampled_from(["order.shipped", "unheard.of", "never"])),
+    told("ledger", "everybodys", st.sampled_from(TYPES)),
+    told("ledger", "next_of_everybody", INSTANTS, some(st.sampled_from(TYPES))),
     told("ledger", "oldest_after", INSTANTS),
     told("identities", "create", st.integers(1, 3), INSTANTS),
     told("identities", "bind", some(st.tuples(REFS, CUSTOMERS))),

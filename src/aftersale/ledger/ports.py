@@ -96,6 +96,10 @@ class Ledger(Protocol):
         """Entries of that type that concern every customer (customer 0), by position."""
         ...
 
+    def next_of_everybody(self, after: Position, kinds: Sequence[str]) -> Position | None:
+        """Where behind the position the first entry of these types with customer 0 stands."""
+        ...
+
     def last(self) -> Position:
         """The highest readable position, 0 in an empty ledger."""
         ...

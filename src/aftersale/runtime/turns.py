@@ -68,7 +68,9 @@ class Turns:
     def _turn(self, tx: Transaction, front: Front, horizon: Instant, *, own: bool) -> Turned | None:
         """One turn of the front; None where it could at most come further without one."""
         end = tx.ledger.last() if front.upto is None else front.upto
-        entries, full = self._arrived(tx, front, end, horizon, own=own)
+        mark = tx.ledger.next_of_everybody(front.after, CONCERNS_ALL)
+        # What lies behind a change of the world is for a later turn, so it is not even read.
+        entries, full = self._arrived(tx, front, min(end, mark or end), horizon, own=own)
         full = full or front.upto is not None
         entries, waits = _until_met(entries, front)
         world_changes = False

@@ -260,6 +260,25 @@ class StorageSuite(TurnSuite, ShardSuite):
             assert ids(tx.ledger.everybodys("catalogue.updated")) == ["a", "b"]
             assert tx.ledger.everybodys("calibration.fitted") == []
 
+    def test_the_next_entry_that_concerns_everybody_is_found(self, store: Store) -> None:
+        """Of any of the types, customer 0, and behind the position."""
+        kinds = ["catalogue.updated", "calibration.fitted"]
+        with store.write() as tx:
+            tx.ledger.append(
+                [
+                    new_entry("a", 0, type="catalogue.updated"),
+                    new_entry("guest", 0),
+                    new_entry("b", 5, type="catalogue.updated"),
+                    new_entry("c", 0, type="calibration.fitted"),
+                    new_entry("d", 0, type="catalogue.updated"),
+                ]
+            )
+        with store.read() as tx:
+            found = [tx.ledger.next_of_everybody(after, kinds) for after in range(6)]
+            assert found == [1, 4, 4, 4, 5, None]
+            assert tx.ledger.next_of_everybody(0, kinds[1:]) == 4
+            assert tx.ledger.next_of_everybody(0, ["unheard.of"]) is None
+
     # --- customers ------------------------------------------------------------------------
 
     def test_a_customer_is_found_by_any_of_its_refs(self, store: Store) -> None:

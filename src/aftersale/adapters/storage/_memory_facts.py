@@ -93,6 +93,15 @@ class MemoryLedger:
             if self._s.entries[position].type == kind
         ]
 
+    def next_of_everybody(self, after: Position, kinds: Sequence[str]) -> Position | None:
+        found = None
+        for position in reversed(self._s.positions.get(0, {})):
+            if position <= after:
+                break
+            if self._s.entries[position].type in kinds:
+                found = position
+        return found
+
     def last(self) -> Position:
         return len(self._s.entries)
 

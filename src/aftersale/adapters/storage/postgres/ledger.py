@@ -140,6 +140,15 @@ class PostgresLedger:
         )
         return _entries(rows)
 
+    def next_of_everybody(self, after: Position, kinds: Sequence[str]) -> Position | None:
+        """Where behind the position the first entry of these types with customer 0 stands."""
+        ((position,),) = self._session.rows(
+            "SELECT min(position) FROM events WHERE customer = 0 AND position > %s"
+            " AND type = ANY(%s)",
+            (after, list(kinds)),
+        )
+        return None if position is None else int(position)
+
     def last(self) -> Position:
         """The highest readable position, 0 in an empty ledger."""
         ((position,),) = self._session.rows("SELECT coalesce(max(position), 0) FROM events")

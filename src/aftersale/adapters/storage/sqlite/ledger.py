@@ -149,6 +149,16 @@ class SqliteLedger:
         )
         return self._entries(rows)
 
+    def next_of_everybody(self, after: Position, kinds: Sequence[str]) -> Position | None:
+        """Where behind the position the first entry of these types with customer 0 stands."""
+        words = [self._session.words.known(kind) for kind in kinds]
+        ((position,),) = self._read.execute(
+            f"SELECT min(position) FROM events WHERE customer = 0 AND position > ?"
+            f" AND type_word IN ({marks(words)})",
+            (after, *words),
+        )
+        return None if position is None else int(position)
+
     def last(self) -> Position:
         """The highest readable position, 0 in an empty ledger."""
         ((position,),) = self._read.execute("SELECT coalesce(max(position), 0) FROM events")
