@@ -75,10 +75,9 @@ class Reader:
         if kind != "VARCHAR":
             return f"cast({name} as varchar)"
         # Trimming is dear and rarely needed: a text below "!" is empty or begins with a blank.
-        ends = " or ".join(f"suffix({name}, {literal(blank)})" for blank in _BLANKS)
+        odd = f"{name} < '!' or {name}[-1] <= ' ' or {name}[1] = '\u00a0' or {name}[-1] = '\u00a0'"
         trimmed = f"nullif(trim({name}, {literal(_BLANKS)}), '')"
-        begins = f"{name} < '!' or starts_with({name}, '\u00a0')"
-        bare = f"(case when {begins} or {ends} then {trimmed} else {name} end)"
+        bare = f"(case when {odd} then {trimmed} else {name} end)"
         if not self._missing:
             return bare
         return f"case when {bare} in ({self._missing}) then null else {bare} end"
