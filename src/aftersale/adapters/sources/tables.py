@@ -48,6 +48,10 @@ FORMAT = "1"
 """Changes where the same file would give other batches than before."""
 
 
+ROW_GROUP = 122_880
+"""Rows that DuckDB gives to one thread."""
+
+
 class OrderSource:
     """A merchant's file of orders or of their lines, with the files related to it."""
 
@@ -59,6 +63,9 @@ class OrderSource:
         self._size = size
         self._connection = connect()
         self._layout = Layout(self._connection, path, mapping, mapping_place)
+        if self.total_rows < ROW_GROUP:
+            # One thread reads a group of rows; a second one would only be waited for.
+            self._connection.execute("set threads = 1")
         self._shape = Shape(self._connection, self._layout, mapping)
         self._bad = [
             (table, *row) for root in self._layout.roots for table, row in self._bad_rows(root)
@@ -191,11 +198,12 @@ class OrderSource:
             return {}
         optional = ("rating", "review_product", "review_title", "review_text")
         told = [w if self._layout.columns(root, w) else f"null as {w}" for w in optional]
-        rows = self._connection.execute(
+        columns = self._table(
             f"select rn, review, {', '.join(told)} from {self._shape.tables[root]} where rn in"
             f" (select rn from timeline where kind = {REVIEW} and {span})"
-        ).fetchall()
-        return {rn: row for rn, *row in rows}
+        )
+        numbers, *facts = columns.values()
+        return dict(zip(numbers, zip(*facts, strict=True), strict=True))
 
 
 def _pieces(connection: Any, span: str) -> dict[int, tuple[Line, ...]]:
@@ -399,7 +407,9 @@ class _Teller:
         body = ReviewSubmitted(
             review=review, order=order, product=product or "", rating=int(rating or 0)
         )
-        words = {name: said for name, said in (("title", title), ("text", text)) if said}
+        words = {"title": title} if title else {}
+        if text:
+            words["text"] = text
         return Event(
             f"review.submitted/{review}/{order}",
             self._source,
