@@ -86,7 +86,7 @@ def test_every_row_is_written_however_many_there_are(count) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE told (place INTEGER, word TEXT)")
     rows = [(n, f"word {n}") for n in range(count)]
-    insert(connection, "INSERT INTO told", rows)
+    insert(connection, "INSERT INTO told", 2, iter(rows))
     assert connection.execute("SELECT * FROM told ORDER BY rowid").fetchall() == rows
     connection.close()
 
@@ -97,7 +97,7 @@ def test_of_rows_that_meet_the_later_stands_wherever_a_statement_ends() -> None:
     connection.execute("CREATE TABLE told (key INTEGER PRIMARY KEY, word INTEGER)")
     rows = [(n % 7, n) for n in range(2 * CHUNK + 3)]
     upsert = "ON CONFLICT DO UPDATE SET word = excluded.word"
-    insert(connection, "INSERT INTO told", rows, upsert)
+    insert(connection, "INSERT INTO told", 2, rows, upsert)
     assert dict(connection.execute("SELECT * FROM told")) == dict(rows)
     connection.close()
 

@@ -138,19 +138,22 @@ def marks(items: Sequence[Any]) -> str:
 
 
 def insert(
-    connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], then: str = ""
+    connection: sqlite3.Connection,
+    into: str,
+    width: int,
+    rows: Iterable[tuple[Any, ...]],
+    then: str = "",
 ) -> None:
-    """Run `{into} VALUES (…), (…) {then}` for all rows, in order, all of one width.
+    """Run `{into} VALUES (…), (…) {then}` for all rows, in order, each of `width` values.
 
-    Many rows a statement, for a statement of its own costs a third of a row.
+    Many rows a statement, for a statement of its own costs a third of a row. Rows that are made
+    while they are asked for are gone again before the collector of garbage counts them.
     """
-    if not rows:
-        return
-    row = f"({marks(rows[0])})"
-    many = CHUNK // len(rows[0])
-    whole = len(rows) // many * many
-    connection.executemany(
-        f"{into} VALUES {','.join([row] * many)} {then}",
-        (list(chain.from_iterable(rows[n : n + many])) for n in range(0, whole, many)),
-    )
-    connection.executemany(f"{into} VALUES {row} {then}", rows[whole:])
+    row = f"({','.join('?' * width)})"
+    many = CHUNK // width
+    statement = f"{into} VALUES {','.join([row] * many)} {then}"
+    for part in chunks(rows, many):
+        if len(part) == many:
+            connection.execute(statement, list(chain.from_iterable(part)))
+        else:
+            connection.executemany(f"{into} VALUES {row} {then}", part)

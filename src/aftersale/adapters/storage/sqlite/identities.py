@@ -1,7 +1,6 @@
 """How is a customer found again by an id from outside?"""
 
 from collections.abc import Collection, Sequence
-from operator import itemgetter
 
 from aftersale.adapters.storage.sqlite.connection import chunks, insert, marks
 from aftersale.adapters.storage.sqlite.session import Session
@@ -37,11 +36,11 @@ class SqliteIdentities:
         """Let each ref mean that customer from now on."""
         write = self._session.writing()
         moved = self._session.living_of({customer for _, customer in pairs})
-        rows = [(ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs]
-        rows.sort(key=itemgetter(1))  # stable, so that of one ref twice the later stands
-        rows.sort(key=itemgetter(0))
+        pairs = sorted(pairs, key=lambda pair: pair[0].value)  # of one ref the later stays later
+        pairs.sort(key=lambda pair: pair[0].kind)
+        rows = ((ref.kind, ref.value, moved.get(customer, customer)) for ref, customer in pairs)
         upsert = "ON CONFLICT DO UPDATE SET customer = excluded.customer"
-        insert(write, "INSERT INTO identities", rows, upsert)
+        insert(write, "INSERT INTO identities", 3, rows, upsert)
 
     def create(self, count: int, at: Instant) -> CustomerId:
         """Make `count` customers with consecutive ids; the first of them."""
@@ -49,7 +48,8 @@ class SqliteIdentities:
         insert(
             self._session.writing(),
             "INSERT INTO customers",
-            [(customer, at) for customer in range(first, first + count)],
+            2,
+            ((customer, at) for customer in range(first, first + count)),
         )
         return first
 

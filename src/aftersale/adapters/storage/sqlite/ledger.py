@@ -45,7 +45,7 @@ class SqliteLedger:
         keys = [row.key for row in rows]
         by_key = sorted(range(len(rows)), key=keys.__getitem__)  # neighbours lie on one page
         try:
-            insert(write, "INSERT INTO seen", [(blob(keys[n]), positions[n]) for n in by_key])
+            insert(write, "INSERT INTO seen", 2, ((blob(keys[n]), positions[n]) for n in by_key))
         except sqlite3.IntegrityError as error:
             raise self._session.spoil(
                 ValueError("an event of these is in the ledger already")
@@ -53,7 +53,8 @@ class SqliteLedger:
         insert(
             write,
             "INSERT INTO events",
-            [
+            11,
+            (
                 (
                     position,
                     row.customer,
@@ -68,7 +69,7 @@ class SqliteLedger:
                     blob(row.payload),
                 )
                 for row, position in zip(rows, positions, strict=True)
-            ],
+            ),
         )
         if rows:
             write.execute(

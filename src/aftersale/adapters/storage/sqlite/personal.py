@@ -27,7 +27,8 @@ class SqlitePersonalData:
         insert(
             self._session.writing(),
             "INSERT OR IGNORE INTO personal (position, customer, at, data)",
-            [(row.position, row.customer, row.at, blob(row.data)) for row in rows],
+            4,
+            ((row.position, row.customer, row.at, blob(row.data)) for row in rows),
         )
 
     def of(self, customer: CustomerId) -> list[PersonalRow]:

@@ -36,14 +36,11 @@ class SqliteStates:
         rows = sorted(rows, key=lambda row: row.customer)  # neighbours lie on one page
         if len({row.customer for row in rows}) < len(rows):
             raise self._session.spoil(StaleState("a customer is to be saved twice at once"))
-        new = [(r.customer, 1, r.wakes_at, blob(r.blob)) for r in rows if r.version == 0]
-        old = [
-            (r.version + 1, r.wakes_at, blob(r.blob), r.customer, r.version)
-            for r in rows
-            if r.version != 0
-        ]
+        new = [row for row in rows if row.version == 0]
+        old = [row for row in rows if row.version != 0]
         try:
-            insert(write, "INSERT INTO states", new)
+            values = ((row.customer, 1, row.wakes_at, blob(row.blob)) for row in new)
+            insert(write, "INSERT INTO states", 4, values)
         except sqlite3.IntegrityError as error:
             raise self._session.spoil(
                 StaleState("a customer that was taken for new has a state")
@@ -51,7 +48,7 @@ class SqliteStates:
         changed = write.executemany(
             "UPDATE states SET version = ?, wakes_at = ?, blob = ?"
             " WHERE customer = ? AND version = ?",
-            old,
+            ((r.version + 1, r.wakes_at, blob(r.blob), r.customer, r.version) for r in old),
         ).rowcount
         if old and changed != len(old):
             raise self._session.spoil(
