@@ -22,6 +22,7 @@ from typing import Self
 import msgspec
 
 from aftersale import bootstrap
+from aftersale.adapters.telemetry.log import Log
 from aftersale.delivery.ports import CLAIMED, SENT
 from aftersale.events.event import Event
 from aftersale.kernel.draw import draw
@@ -34,7 +35,6 @@ from aftersale.runtime.digest import digest
 from aftersale.runtime.intake import take_in
 from aftersale.runtime.replay import replay
 from aftersale.runtime.sending import troubles_of
-from aftersale.runtime.telemetry import Spoken
 from aftersale.runtime.turns import Turned, Turns
 from aftersale.runtime.verify import verify
 from aftersale.runtime.worker import Worker
@@ -128,7 +128,7 @@ def _be_a_worker(settings: Settings, clock_at: Path, log: Path, stepped: bool) -
             break
         except Operational:  # the database is away; a supervisor would start us again
             time.sleep(0.1)
-    told = Spoken(_say)
+    told = Log(_say, app.system_now, worker="live", json=False)
     bootstrap.live(app, settings, telemetry=told).run(wanted)
     app.sending.close()
     app.store.close()

@@ -12,7 +12,6 @@ from aftersale.delivery.ports import CLAIMED
 from aftersale.runtime.app import App
 from aftersale.runtime.live import Live
 from aftersale.runtime.replay import replay
-from aftersale.runtime.telemetry import Spoken
 from aftersale.runtime.verify import verify
 from aftersale.runtime.worker import Worked
 from aftersale.settings import Settings
@@ -208,12 +207,3 @@ def test_what_a_dead_worker_left_claimed_is_settled_by_who_takes_its_shards(
     until(is_settled)
     ada.stop()
     assert left
-
-
-def test_a_worker_that_cannot_say_what_is_wrong_goes_on() -> None:
-    """Where the disk is full, the file that it speaks into is full as well."""
-
-    def say(text: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    Spoken(say).trouble("operational", "the disk is full")

@@ -393,3 +393,13 @@ def test_a_worker_verifies_its_store_and_everybody_can_see_what_was_found(
     problems = [finding.problem for finding in examine(app).problems]
     assert "broken: sends-decided (1)" in problems
     app.store.close()
+
+
+def test_a_worker_that_cannot_say_what_is_wrong_goes_on() -> None:
+    """Where the disk is full, the file that it speaks into is full as well."""
+
+    def write(line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    log = Log(write, lambda: 0, worker="ada", json=True)
+    log.trouble("operational", "the disk is full")

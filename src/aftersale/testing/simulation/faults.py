@@ -136,6 +136,9 @@ class ScriptedMail:
             return [Result(QUEUED, reason=UNREACHABLE, tried=False, whole=True)] * len(messages)
         return [self._one(message) for message in messages]
 
+    def hurry(self) -> None:
+        """Nothing is under way between two calls."""
+
     def close(self) -> None:
         """Nothing is open."""
 
