@@ -5,6 +5,8 @@ schema, YAML 1.2.2, 10.3.2), because only the tree of nodes knows the line of ev
 """
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from ruamel.yaml import YAML
@@ -69,6 +71,13 @@ class Marked(msgspec.Struct, frozen=True):
 
 def read_marked(text: str, *, where: str) -> tuple[Marked | None, list[Problem]]:
     """The one document of a text; None and the reason where it cannot be read."""
+    document, problems = _read(text, where)
+    return document, list(problems)
+
+
+@lru_cache(maxsize=128)
+def _read(text: str, where: str) -> tuple[Marked | None, Sequence[Problem]]:
+    """Kept, for most files come again as they were: in the next version, and when two compare."""
     if len(text) > LONGEST_TEXT:
         return None, [Problem(where, 1, f"longer than {LONGEST_TEXT} characters", "split it")]
     try:
