@@ -1,7 +1,8 @@
 """Do the stores keep what the port promises?"""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from aftersale.adapters.storage.memory import MemoryStore
 from aftersale.adapters.storage.postgres.store import PostgresStore
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.programme.ports import Store
+from aftersale.testing.postgres_server import PostgresServer
 from aftersale.testing.storage_suite import StorageSuite
+from databases import empty
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +23,29 @@ def empty_file(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def kept_database(database_server: PostgresServer) -> Callable[[int], str]:
+    """The address of a store with so many shards, made once; each test finds it empty."""
+
+    @cache
+    def made(shards: int) -> str:
+        address = database_server.new_schema(f"kept_{shards}")
+        PostgresStore(address, create=True, shards=shards).close()
+        return address
+
+    def emptied(shards: int) -> str:
+        empty(made(shards))
+        return made(shards)
+
+    return emptied
+
+
 @pytest.fixture(params=["memory", "memory-shards", "sqlite", "postgres", "postgres-one-shard"])
 def store(request, tmp_path, empty_file) -> Iterator[Store]:
     made: Store
     if request.param.startswith("postgres"):
-        address = request.getfixturevalue("database")
         shards = 1 if request.param == "postgres-one-shard" else 6
-        made = PostgresStore(address, create=True, shards=shards)
+        made = PostgresStore(request.getfixturevalue("kept_database")(shards))
         yield made
         made.close()
         return

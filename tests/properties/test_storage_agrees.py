@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from aftersale.testing.storage_examples import (
     new_turn,
 )
 from aftersale.turn.ports import StaleState, StateRow
+from databases import empty
 
 Operation = Callable[[Transaction], Any]
 
@@ -204,17 +204,12 @@ def emptied(database_server) -> Iterator[Callable[[], Store]]:
     """A store in a database, empty again at every call."""
     address = database_server.new_schema("agrees")
     store = PostgresStore(address, create=True, shards=1)
-    with psycopg.connect(address, autocommit=True) as connection:
-        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'agrees'")
-        kept = {"aftersale_schema", "newest", "shards", "leases"}
-        names = ", ".join(name for (name,) in tables if name not in kept)
 
-        def empty() -> Store:
-            connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
-            connection.execute("UPDATE newest SET at = NULL")
-            return store
+    def emptied() -> Store:
+        empty(address)
+        return store
 
-        yield empty
+    yield emptied
     store.close()
 
 
