@@ -315,10 +315,10 @@ LIST = "{% assign list = 'a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a' | spl
     ids=["loops", "output", "replace", "append", "capture", "join", "numbers", "recursion"],
 )
 def test_a_template_that_would_not_end_is_refused_quickly(body):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(Refusal, match=r"templates/(note|_again)\.liquid"):
         written(body, **{"templates/_again.liquid": "{% render '_again' %}{% render '_again' %}"})
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(

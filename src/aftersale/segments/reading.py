@@ -14,7 +14,7 @@ from aftersale.customers.whereabouts import Whereabouts, whereabouts
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line
 from aftersale.kernel.instants import Instant
-from aftersale.models.calibration import Calibration, Rhythm
+from aftersale.models.calibration import DEFAULT_RHYTHM, Calibration, Rhythm
 from aftersale.models.lifecycle import primary_category, tier
 from aftersale.models.refill import Refill, run_out
 
@@ -115,7 +115,9 @@ class Reading:
     @property
     def rhythm(self) -> Rhythm:
         """The rhythm of the customer's segment."""
-        return self.calibration.rhythm(*self.segment)
+        known = self.calibration
+        # Until a calibration is fitted no segment has a rhythm of its own, so none is asked for.
+        return known.rhythm(*self.segment) if known.rhythms else DEFAULT_RHYTHM
 
     @property
     def whereabouts(self) -> Whereabouts:

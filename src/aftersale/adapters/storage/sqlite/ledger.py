@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from aftersale.adapters.storage.sqlite.connection import blob, chunks, insert, marks
@@ -181,7 +182,7 @@ class SqliteLedger:
         return None if row is None else int(row[0])
 
     def _entries(self, rows: Any) -> list[Entry]:
-        word = self._session.words.word
+        word = cache(self._session.words.word)
         entries = []
         for customer, position, kind, at, received_at, payload, shop, source, name, past in rows:
             told = word(kind)
