@@ -79,6 +79,7 @@ def shop(database: str, files: dict[str, str]) -> Iterator[App]:
     app.store.close()
 
 
+@pytest.mark.slow
 def test_two_workers_share_the_shards_and_everything_is_decided_once(
     shop: App, database: str, files: dict[str, str]
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_mistake_of_ours_while_sending_ends_the_worker_loudly(shop: App) -> No
         assert tx.shards.workers() == []
 
 
+@pytest.mark.slow
 def test_a_worker_whose_connection_is_cut_goes_on(shop: App, database: str) -> None:
     past, rows = events(40, seed=3)
     take_history(shop, past)

@@ -52,6 +52,7 @@ def _seen(app: App) -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 def test_a_moved_store_is_the_same_store_and_goes_on_the_same(
     home: Path, tmp_path: Path, database: str
 ) -> None:

@@ -14,6 +14,7 @@ def lived(seed: int, days: int) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_month_in_which_everything_breaks_keeps_every_promise(seed: int) -> None:
     outcome = lived(seed, 30)

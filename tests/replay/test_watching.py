@@ -240,6 +240,7 @@ def test_labels_are_of_closed_lists_and_journeys_only() -> None:
 # --- whether it is well -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_is_well_and_ready_and_one_that_stands_by_is_too(shop: App) -> None:
     with at_work(shop, quick(shop.home)) as first:
         until(lambda: first.probe("/readyz") == (200, ""))
@@ -261,6 +262,7 @@ def test_a_worker_is_well_and_ready_and_one_that_stands_by_is_too(shop: App) -> 
         second.app.store.close()
 
 
+@pytest.mark.slow
 def test_a_worker_whose_loop_hangs_is_not_well_until_it_goes_on(shop: App) -> None:
     settings = quick(shop.home, stuck_seconds=0.3)
     other = sqlite3.connect(shop.home / bootstrap.STORE, isolation_level=None)
@@ -275,6 +277,7 @@ def test_a_worker_whose_loop_hangs_is_not_well_until_it_goes_on(shop: App) -> No
     assert worker.fault is None
 
 
+@pytest.mark.slow
 def test_a_store_of_an_older_schema_makes_a_worker_unready_and_ends_it(shop: App) -> None:
     """A worker never writes into a schema that it was not made for."""
     with at_work(shop, quick(shop.home)) as worker:
@@ -291,6 +294,7 @@ def test_a_store_of_an_older_schema_makes_a_worker_unready_and_ends_it(shop: App
         other.close()
 
 
+@pytest.mark.slow
 def test_an_older_worker_on_a_database_ends_when_a_newer_one_migrates_it(
     database: str, files: dict[str, str]
 ) -> None:
