@@ -75,6 +75,7 @@ READING = [
     ("erase", "ada", "--dry-run"),
     ("config", "show"),
     ("sign-in",),
+    ("value",),
 ]
 
 

@@ -9,15 +9,20 @@ import msgspec
 import pytest
 
 from aftersale.bootstrap import metrics_of
+from aftersale.customers.purchases import purchases
 from aftersale.kernel.errors import Operational
 from aftersale.kernel.instants import DAY, HOUR, parse_instant
 from aftersale.messages.links import sign
+from aftersale.models.buying import Buying
+from aftersale.models.spending import Spending
 from aftersale.programme.telemetry import METRICS_TYPE
 from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
 from aftersale.runtime.explaining import find_customer
 from aftersale.runtime.invariants.finding import Violation
+from aftersale.runtime.valuing import Kept
 from aftersale.runtime.verifying import Checked, keep
 from aftersale.testing.storage_examples import new_send
+from aftersale.turn.state import decode
 from aftersale.web.probes import Probes
 from aftersale.web.report import report_of, write_report
 from aftersale.web.sign_in import COOKIE, LINK_LASTS, SESSION_LASTS, SignIn, session_cookie
@@ -547,3 +552,24 @@ def test_what_a_verification_found_is_an_alert_and_a_problem(lived):
     finally:
         with lived.app.store.write() as tx:
             tx.meta.set("verified", None)
+
+
+def test_the_page_of_a_customer_shows_what_is_expected_of_it(lived):
+    """Only where models are kept, and for somebody who bought."""
+    mail, _ = a_message(lived)
+    with lived.app.store.read() as tx:
+        row = tx.states.load([mail.customer])[mail.customer]
+    bought = purchases(decode(row.blob).profile)
+    assert bought.count
+    page = f"/customers/{mail.customer}"
+    assert "Next 12 months" not in visitor(lived).get(page).text
+    model = Buying(r=0.6, alpha=60, a=0.8, b=2.5)
+    spend = {bought.currency: Spending(p=6, q=4, v=1500)}
+    with lived.app.store.write() as tx:
+        tx.meta.set("value", msgspec.to_builtins(Kept(END, 0.1, model, spend)))
+    assert "Next 12 months" in visitor(lived).get(page).text
+    ahead = visitor(lived).get(f"{page}.json").json()["head"]["worth"]
+    assert ahead["purchases"] > 0
+    assert 0 < ahead["alive"] <= 1
+    with lived.app.store.write() as tx:
+        tx.meta.set("value", None)

@@ -17,6 +17,7 @@ from aftersale.cli import (
     serving,
     store,
     trying,
+    valuing,
     working,
 )
 from aftersale.cli.answer import Answer, Debug, Given, Here, Home, Json, command, fail
@@ -65,6 +66,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
+    valuing,
 ):  # fmt: skip
     part.add_to(app)
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from aftersale.catalogue.product import Catalogue
+from aftersale.customers.profile import Profile
 from aftersale.delivery.ports import Send
 from aftersale.events.event import Entry
 from aftersale.kernel.errors import Refusal
@@ -19,6 +20,7 @@ from aftersale.kernel.zones import day_number
 from aftersale.models import lifecycle
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.explaining import Told, explain_customer, find_customer, reading_of
+from aftersale.runtime.valuing import kept_worth
 from aftersale.turn.programme import World
 from aftersale.turn.state import decode
 from aftersale.turn.words import Explanation
@@ -85,6 +87,19 @@ class Head(msgspec.Struct, frozen=True):
     consents: list[tuple[str, bool, str, Instant]]
     """Channel and purpose, given, basis, since."""
     blocked: list[tuple[str, str]]
+    worth: "Ahead | None" = None
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What is expected of the customer in the next 12 months, by `aftersale value`."""
+
+    value: str
+    low: str
+    high: str
+    purchases: float
+    buys: float
+    alive: float
+    fitted_at: Instant
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -244,7 +259,19 @@ def _head(tx: Transaction, number: CustomerId, world: World, now: Instant) -> He
             for key, word in sorted(facts.consents.items())
         ],
         blocked=[(channel, told.value) for channel, told in sorted(facts.blocked.items())],
+        worth=_ahead(tx, world, number, facts, now),
     )
+
+
+def _ahead(
+    tx: Transaction, world: World, number: CustomerId, profile: Profile, now: Instant
+) -> Ahead | None:
+    found = kept_worth(tx, world, number, profile, now)
+    if found is None:
+        return None
+    one, fitted_at = found
+    value, low, high = (amount(round(m), one.currency) for m in (one.value, one.low, one.high))
+    return Ahead(value, low, high, one.purchases, one.buys, one.alive, fitted_at)
 
 
 def timeline(
