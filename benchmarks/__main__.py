@@ -20,6 +20,7 @@ from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encod
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
 from benchmarks.send import send_smtp
+from benchmarks.value import value_all, value_cdnow, value_fit
 
 EVENTS = 1_000_000
 QUICK = 20
@@ -43,9 +44,12 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "send-smtp": send_smtp,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
+    "value-fit-1m": value_fit,
+    "value-cdnow": value_cdnow,
     "memory-sqlite": memory_sqlite,
+    "value-10m": value_all,
 }
-SLOW = ("memory-sqlite",)
+SLOW = ("memory-sqlite", "value-10m")
 """Measured only where they are named."""
 
 

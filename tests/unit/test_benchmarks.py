@@ -41,6 +41,13 @@ def test_a_small_measurement_of_sending_says_what_its_rate_is_made_of() -> None:
     assert min(line["bare_messages_per_second"].values()) > 0
 
 
+def test_a_small_fit_of_customer_value_finds_what_was_put_in() -> None:
+    (line,) = measured("value-fit-1m", "--quick", "--events", "200000")
+    assert (line["customers"], line["unit"], line["flags"]) == (10_000, "customers/s", [])
+    assert 0.4 < line["fitted"]["r"] < 0.9
+    assert line["baseline"] is not None or "lifetimes" in line["no_baseline"]
+
+
 def test_an_unknown_figure_is_refused_with_those_there_are() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "speed"],
