@@ -16,6 +16,7 @@ from aftersale.adapters.channels.mailbox import MailboxChannel
 from aftersale.adapters.channels.smtp.channel import Limits, SmtpChannel
 from aftersale.adapters.channels.smtp.server import read_server
 from aftersale.adapters.folder import read_folder, write_starter
+from aftersale.adapters.lake.folder import FolderLake
 from aftersale.adapters.storage.sqlite.schema import migrate as migrate_file
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.adapters.telemetry.endpoint import Reply
@@ -40,11 +41,18 @@ from aftersale.runtime.worlds import Worlds
 from aftersale.settings import Settings, at_home
 
 STORE = "aftersale.db"
+LAKE = "lake"
 
 
 def store_path(home: Path) -> Path:
     """Where the store of a home lies."""
     return home / STORE
+
+
+def open_lake(settings: Settings) -> FolderLake:
+    """The lake of these settings; it need not be there yet."""
+    folder = Path(settings.lake) if settings.lake else settings.home / LAKE
+    return FolderLake(folder, memory_mb=settings.lake_memory_mb, threads=settings.lake_threads)
 
 
 def open_store(settings: Settings, *, create: bool = False) -> Store:
@@ -148,6 +156,7 @@ def build(
         clock.now,
         settings.public_url,
         reopen or partial(open_store, settings),
+        open_lake(settings),
     )
 
 

@@ -57,6 +57,12 @@ class Settings(msgspec.Struct, frozen=True):
     """In which form a worker tells what it does. AFTERSALE_LOG."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """From which level on. AFTERSALE_LOG_LEVEL."""
+    lake: str = ""
+    """Folder of the history; empty: `lake` in the home. AFTERSALE_LAKE."""
+    lake_memory_mb: Annotated[int, msgspec.Meta(ge=64)] = 1_000
+    """Memory that questions to the history may take. AFTERSALE_LAKE_MEMORY_MB."""
+    lake_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Threads that work on them; 0: one for each processor. AFTERSALE_LAKE_THREADS."""
     smtp_url: str = ""
     """The mail server; empty: the mailbox catches e-mail. AFTERSALE_SMTP_URL. Holds a password."""
     smtp_return_path: str = ""

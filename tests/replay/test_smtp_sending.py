@@ -54,7 +54,7 @@ def shop(
     worker = Worker(whole.store, whole.worlds, whole.turns, sending)
     app = App(
         whole.home, whole.store, whole.worlds, whole.turns, sending, worker,
-        lambda: NOON, "https://shop.example", whole.reopen,
+        lambda: NOON, "https://shop.example", whole.reopen, whole.lake,
     )  # fmt: skip
     app.worker.once(LIVE)
     rows = [

@@ -10,6 +10,7 @@ from aftersale import __version__
 from aftersale.cli import (
     demo,
     explaining,
+    flowing,
     importing,
     modes,
     programme,
@@ -66,7 +67,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
-    valuing,
+    valuing, flowing,
 ):  # fmt: skip
     part.add_to(app)
 

@@ -212,6 +212,7 @@ def erase(
     from aftersale.runtime.erasing import erase as forget
     from aftersale.runtime.erasing import would_change
     from aftersale.runtime.explaining import find_customer
+    from aftersale.runtime.flowing import forget_erased
 
     app = here.app()
     with app.store.read() as tx:
@@ -227,6 +228,8 @@ def erase(
     with app.store.write() as tx:
         now = app.now(tx)
         changed = would_change(tx, found) if dry_run else forget(tx, found, now)
+    if not dry_run:
+        forget_erased(app.store, app.lake)
     with app.store.read() as tx:
         left: dict[str, Any] = {
             "personal rows": len(tx.personal.of(found)),

@@ -10,6 +10,7 @@ import msgspec
 
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.importing import Admitted, Batch, ImportReport
+from aftersale.programme.lake import Lake
 from aftersale.programme.load import digest
 from aftersale.programme.ports import Deployment, Store, Transaction
 from aftersale.runtime.intake import describe_products, take_in
@@ -32,6 +33,8 @@ class App(msgspec.Struct, frozen=True):
     public_url: str
     reopen: Callable[[], Store]
     """Opens the same store again, for another process."""
+    lake: Lake
+    """The history as tables; it need not be there."""
 
     def now(self, tx: Transaction) -> Instant:
         """The clock of the store: the driven one where it is driven, else the machine's."""

@@ -15,6 +15,7 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY, HOUR, Duration, Instant, format_duration, format_instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
+from aftersale.runtime.marking import belongs
 from aftersale.runtime.sending import LIVE, STOPPED, TEST, mode_of, troubles_of
 from aftersale.runtime.verifying import latest_check
 from aftersale.turn.state import SOFT_LIMIT
@@ -82,7 +83,7 @@ def examine(app: App) -> Examined:
             ],
             "store": _store(app),
             "programme": _programme(app, tx),
-            "data": _data(tx, now),
+            "data": [*_data(tx, now), _history(app, tx)],
             "worker": _worker(tx, now, system),
             "sending": _sending(app, tx, now),
             "states": _states(tx),
@@ -139,6 +140,22 @@ def _data(tx: Transaction, now: Instant) -> list[Finding]:
         ),
         Finding("conflicts", str(conflicts) if conflicts < 100 else "100 or more"),
     ]
+
+
+def _history(app: App, tx: Transaction) -> Finding:
+    """How far the history is behind the ledger, where there is one."""
+    extent = app.lake.extent()
+    if extent is None:
+        return Finding("history", "none")
+    if not belongs(tx, extent):
+        return Finding(
+            "history",
+            f"up to {extent.upto}",
+            problem="the history was made of another ledger, or before a backup was put back",
+            hint="aftersale history   makes it again",
+        )
+    behind = tx.ledger.last() - extent.upto
+    return Finding("history", f"{behind} events behind" if behind else "up to date")
 
 
 def unread(tx: Transaction) -> int:

@@ -1,0 +1,1 @@
+"""Where does the history lie as tables?"""
