@@ -19,6 +19,7 @@ from aftersale.delivery.reasons import SEND_REASONS
 from aftersale.delivery.telling import Settled
 from aftersale.events.event import read_event
 from aftersale.events.vocabulary import BODIES, OURS, Line
+from aftersale.features.tables import TABLES
 from aftersale.gates.chain import NAMES
 from aftersale.gates.verdict import REASONS
 from aftersale.journeys.definition import Step
@@ -227,6 +228,19 @@ def test_alerts_ask_for_metrics_and_labels_that_exist() -> None:
     assert [name for name, label in asked if label and label not in made[name][1]] == []
     words = set(re.findall(r'status=~?"([\w|]+)"', page))
     assert {word for group in words for word in group.split("|")} <= set(LIFE)
+
+
+def test_the_page_of_the_history_tells_every_table_with_its_columns_and_types() -> None:
+    told = {}
+    for part in reference("history").split("### `")[1:]:
+        rows = re.findall(r"(?m)^\| `(\w+)` \| (\w+) \|$", part)
+        told[part.partition("`")[0]] = dict(rows)
+    head = ["position", "customer", "at", "received_at", "day"]
+    assert missing(head, reference("history")) == []
+    assert told == {
+        name: {column: str(kind) for column, kind in table.items() if column not in head}
+        for name, table in TABLES.items()
+    }
 
 
 def test_the_page_of_policies_names_every_key() -> None:
