@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
+from benchmarks.flowing import lake_flow
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
 from benchmarks.send import send_smtp
@@ -44,6 +45,7 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "send-smtp": send_smtp,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
+    "lake-flow": lake_flow,
     "value-fit-1m": value_fit,
     "value-cdnow": value_cdnow,
     "memory-sqlite": memory_sqlite,
