@@ -5,9 +5,7 @@ where the lake says. A lake is made anew where it does not belong to the ledger 
 was put back), or where the shop's zone has changed, by which days are counted.
 """
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,6 +14,7 @@ from aftersale.features.tables import TABLES
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.programme.lake import Extent, Lake
 from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.collector import without_collector
 from aftersale.runtime.marking import belongs, mark_of
 
 PAGE = 10_000
@@ -52,17 +51,16 @@ def flow(
     with lake.writing():
         with store.read() as tx:
             reason = "it was asked for" if rebuild else _stranger(tx, lake, zone)
-            last = tx.ledger.last()
+            last, erased = tx.ledger.last(), _erased(tx)
         extent = None if reason else lake.extent()
         if extent is None:
             lake.begin(zone)
-        with store.read() as tx:
-            lake.forget(_erased(tx))
+        lake.forget(erased)
         upto = start = extent.upto if extent else 0
         added, entries = dict.fromkeys(TABLES, 0), 0
         while upto < last:
             after = upto
-            with _without_collector():
+            with without_collector():
                 with store.read() as tx:
                     rows, upto, number = _read(tx, zone, after, last, appended)
                     mark = mark_of(tx, upto)
@@ -75,18 +73,6 @@ def flow(
     now = lake.extent()
     assert now is not None
     return Flowed(entries, added, reason, now)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Look for no cycles meanwhile: rows make none, and the search would take half of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _read(

@@ -6,13 +6,12 @@ that was killed and went on has the same file of rejects as one that was not.
 """
 
 import csv
-import gc
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from aftersale.ledger.importing import Admitted, Batch, ImportReport, Source
+from aftersale.runtime.collector import without_collector
 
 Admit = Callable[[Batch, ImportReport], Admitted]
 """Commits the events and products of a batch together with `report.after(batch, admitted)`.
@@ -33,24 +32,12 @@ def run_import(
     Without `admit` (a dry run) everything is read and nothing kept.
     """
     report = start_after or ImportReport()
-    with _uncollected():
+    with without_collector():
         for batch in source.batches(report.upto):
             admitted = admit(batch, report) if admit else Admitted()
             report = report.after(batch, admitted)
             progress(report.done, batch.total_rows)
     return report
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the collector of garbage still: a batch holds no cycles, only very many objects."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def write_rejects(source: Source, path: Path) -> int:
