@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from aftersale.adapters.lake.manifest import appear, keep
+from aftersale.adapters.disk import appear
 from aftersale.features.tables import TABLES
 from aftersale.kernel.ids import CustomerId
 
@@ -55,8 +55,6 @@ def write_all(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> tupl
             for table in _grouped(tables):
                 writer.write_table(table, row_group_size=GROUP)
                 rows += table.num_rows
-        file.flush()
-        keep(file.fileno())
         size = file.tell()
     appear(partial, path)
     return rows, size

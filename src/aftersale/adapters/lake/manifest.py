@@ -1,11 +1,11 @@
 """Which files are the lake? Only those that its manifest names, and it is replaced as a whole."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from aftersale.adapters.disk import appear
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
@@ -90,22 +90,5 @@ class _Head(msgspec.Struct):
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Put it in the place of the older one; after a crash it is the one or the other."""
     partial = folder / f"{MANIFEST}.partial"
-    with partial.open("wb") as file:
-        file.write(msgspec.json.encode(manifest))
-        keep(file.fileno())
+    partial.write_bytes(msgspec.json.encode(manifest))
     appear(partial, folder / MANIFEST)
-
-
-def keep(file: int) -> None:
-    """Wait until what was written is on the disk."""
-    os.fsync(file)
-
-
-def appear(partial: Path, path: Path) -> None:
-    """Give a complete file its name, so that it is there after a crash too."""
-    os.replace(partial, path)  # noqa: PTH105 - atomic on every system, and says so
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

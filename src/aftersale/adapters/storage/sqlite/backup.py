@@ -1,12 +1,12 @@
 """How is a store copied while it is in use, and what may a copy assume when it is put back?"""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from aftersale.adapters.disk import appear
 from aftersale.adapters.storage.sqlite import schema
 from aftersale.adapters.storage.sqlite.connection import connect, faults
 from aftersale.adapters.storage.sqlite.deployments import SqliteMeta
@@ -45,7 +45,7 @@ def copy_to(target: Path, source: sqlite3.Connection) -> dict[str, Any]:
             ((version,),) = copy.execute("PRAGMA user_version")
         finally:
             copy.close()
-        _appear(partial, target)
+        appear(partial, target)
     return {
         "path": str(target),
         "bytes": target.stat().st_size,
@@ -97,7 +97,7 @@ def restore(
             done = _amend(partial, at, [*replaced[0], *erasures], [*replaced[1], *suppressed])
         for rest in ("-wal", "-shm"):  # of the replaced store: they would be taken for ours
             path.with_name(path.name + rest).unlink(missing_ok=True)
-        _appear(partial, path)
+        appear(partial, path)
     return {"path": str(path), "bytes": path.stat().st_size, **done}
 
 
@@ -194,18 +194,3 @@ def _removed_on_failure(partial: Path) -> Iterator[None]:
         for rest in ("", "-wal", "-shm", "-journal"):
             partial.with_name(partial.name + rest).unlink(missing_ok=True)
         raise
-
-
-def _appear(partial: Path, target: Path) -> None:
-    """Give a complete file its name, so that a crash leaves the old one or the new one."""
-    _to_disk(partial)
-    partial.replace(target)
-    _to_disk(target.parent)
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
