@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import ibis
-import pyarrow as pa
 
+from aftersale.adapters.lake.files import arrow_table
 from aftersale.events.event import Entry
 from aftersale.features.rows import lay_out, no_rows
-from aftersale.features.tables import TABLES
 
 
 def history_of(entries: Iterable[Entry], zone: str = "UTC") -> dict[str, Any]:
@@ -17,7 +16,5 @@ def history_of(entries: Iterable[Entry], zone: str = "UTC") -> dict[str, Any]:
     lay_out(entries, zone, rows)
     connection = ibis.duckdb.connect()
     for name, found in rows.items():
-        schema = TABLES[name].to_pyarrow()
-        told = [dict(zip(schema.names, row, strict=True)) for row in found]
-        connection.con.register(name, pa.Table.from_pylist(told, schema=schema))
+        connection.con.register(name, arrow_table(name, found))
     return {name: connection.table(name) for name in rows}

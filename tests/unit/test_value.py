@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aftersale.customers.fold import fold
 from aftersale.customers.profile import Closed, Profile
-from aftersale.customers.purchases import purchases
+from aftersale.customers.purchases import IN_ANOTHER_CURRENCY, purchases
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted, ReturnInitiated
 from aftersale.kernel.draw import draw
@@ -24,7 +24,7 @@ from aftersale.models.ascent import climb
 from aftersale.models.buying import Buying, Rows
 from aftersale.models.gammas import digamma, log_gamma, trigamma
 from aftersale.models.judging import Judgement, judge
-from aftersale.models.paid import IN_ANOTHER_CURRENCY, laid_out, paid_days
+from aftersale.models.paid import laid_out, paid_days
 from aftersale.models.spending import Spending
 from aftersale.models.value import Buyers, Scoring, spread_of_estimates, summarise
 

@@ -14,6 +14,9 @@ from aftersale.customers.profile import NEVER, Order, Profile
 from aftersale.events.vocabulary import Line
 from aftersale.kernel.instants import DAY, Instant
 
+IN_ANOTHER_CURRENCY = -1.0
+"""The amount of a purchase that is not in the customer's currency."""
+
 Time = tuple[Instant, str, int]
 """One purchase of a product: (instant, order, quantity that stayed)."""
 

@@ -11,6 +11,7 @@ import ibis
 from ibis.expr.types import Table
 
 from aftersale.catalogue.product import Catalogue
+from aftersale.features import moments
 from aftersale.kernel.instants import DAY, Duration, Instant
 
 WINDOW: Duration = 183 * DAY
@@ -50,12 +51,10 @@ def affinities(
         )
         == 0
     )
-    undone = history["undone"]
-    gone = undone.filter(
-        (undone["at"] <= as_of)
-        & undone["kind"].isin(["cancelled", "returned"])
-        & (undone["order"] != "")
-    )[["order", "product"]].distinct()
+    undone = moments.as_of(history["undone"], as_of)
+    gone = undone.filter(undone["kind"].isin(["cancelled", "returned"]) & (undone["order"] != ""))[
+        ["order", "product"]
+    ].distinct()
     whole = gone.filter(gone["product"] == "")
     part = gone.filter(gone["product"] != "")
     lines = lines.anti_join(whole, "order").anti_join(part, ["order", "product"])
@@ -91,4 +90,4 @@ _KINDS = ("lines", "baskets", "looks")
 
 
 def _known(table: Table, as_of: Instant, window: Duration) -> Table:
-    return table.filter((table["at"] <= as_of) & (table["at"] > as_of - window))
+    return moments.as_of(table, as_of).filter(table["at"] > as_of - window)

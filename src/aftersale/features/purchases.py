@@ -17,11 +17,11 @@ import ibis
 from ibis import _
 from ibis.expr.types import Table
 
+from aftersale.customers.purchases import IN_ANOTHER_CURRENCY
+from aftersale.features.moments import as_of
 from aftersale.kernel.instants import Instant
 
 OF_ORDER = ("customer", "order")
-IN_ANOTHER_CURRENCY = -1.0
-"""The amount of a purchase that is not in the customer's currency."""
 
 History = Mapping[str, Table]
 """Name → table, as in `features.tables.TABLES`."""
@@ -35,7 +35,7 @@ def standing(orders: Table, until: Instant) -> Table:
     own = ibis.window(group_by=OF_ORDER)
     latest = ibis.window(group_by=OF_ORDER, order_by=[_.at.desc(), _.position.desc()])
     return (
-        orders.filter(_.at <= until)
+        as_of(orders, until)
         .mutate(
             placed_at=_.at.min().over(own),
             placed_day=_.day.min().over(own),
@@ -90,7 +90,7 @@ def kept_lines(history: History, until: Instant) -> Table:
 
 def refunds(undone: Table, until: Instant) -> Table:
     """Money that went back, each refund once, by its earliest telling."""
-    return _told_first(undone.filter(_.at <= until, _.kind == "refunded"))
+    return _told_first(as_of(undone, until).filter(_.kind == "refunded"))
 
 
 def totals(history: History, until: Instant) -> Table:
@@ -186,7 +186,7 @@ def summary(days: Table, until_day: int) -> Table:
 
 
 def _not_cancelled(history: History, until: Instant) -> Table:
-    undone = history["undone"].filter(_.at <= until, _.kind == "cancelled", _["product"] == "")
+    undone = as_of(history["undone"], until).filter(_.kind == "cancelled", _["product"] == "")
     return standing(history["orders"], until).anti_join(undone, OF_ORDER)
 
 
@@ -209,7 +209,7 @@ def _stayed(history: History, stands: Table, until: Instant) -> Table:
 
     Columns customer, order, place, amount, and what stayed: left (quantity), left_amount, stays.
     """
-    undone = history["undone"].filter(_.at <= until)
+    undone = as_of(history["undone"], until)
     dropped = undone.filter(_.kind == "cancelled", _["product"] != "").select(*OF_ORDER, "product")
     back = _told_first(undone.filter(_.kind == "returned"))
     named = back.filter(_.order != "")

@@ -165,6 +165,3 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "support.ticket_resolved": _ticket,
     "survey.answered": _answered,
 }
-
-LAID_OUT = frozenset(_LAYS)
-"""Types of events that give rows."""

@@ -6,12 +6,9 @@ gaps that were kept, earlier ones evenly back to the first, each with the mean o
 """
 
 from aftersale.customers.profile import NEVER, Closed, Profile
-from aftersale.customers.purchases import Purchase, Purchases
+from aftersale.customers.purchases import IN_ANOTHER_CURRENCY, Purchase, Purchases
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.zones import day_number
-
-IN_ANOTHER_CURRENCY = -1.0
-"""The amount of a purchase that is not in the customer's currency."""
 
 
 def paid_days(profile: Profile, bought: Purchases, zone: str) -> list[tuple[int, float]]:

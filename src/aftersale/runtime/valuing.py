@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftersale.customers.profile import Profile
+from aftersale.customers.purchases import IN_ANOTHER_CURRENCY
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import DAY, Instant, format_instant
@@ -19,7 +20,7 @@ from aftersale.models import buying, judging, rfm, spending
 from aftersale.models.buying import Buying, Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.judging import Judgement
-from aftersale.models.paid import IN_ANOTHER_CURRENCY, paid_days
+from aftersale.models.paid import paid_days
 from aftersale.models.spending import Spending
 from aftersale.models.value import (
     TAIL,
