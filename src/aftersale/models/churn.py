@@ -11,20 +11,21 @@ P(alive) is no score of churn: it is 1 for whoever bought once. Here it appears 
 probability of a purchase.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from aftersale.kernel.ids import digest16
 from aftersale.models import buying, logistic
 from aftersale.models.buying import Buying, Whole
 from aftersale.models.chances import Measured, measure
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
 from aftersale.models.rhythms import FAMILIES, Others, Rhythms, rhythms
-from aftersale.models.value import TAIL
+from aftersale.models.spending import Spending
+from aftersale.models.value import TAIL, spread_of_estimates
 
 HORIZON = 90
 """Days without a purchase that count as churn."""
@@ -96,8 +97,7 @@ class Churn(msgspec.Struct, frozen=True):
     def version(self) -> str:
         """Twelve letters that change when any parameter does."""
         told = msgspec.structs.replace(self, judged=(), flags=())
-        facts = msgspec.json.encode(told)
-        return hashlib.sha256(facts).hexdigest()[:12]
+        return digest16(msgspec.json.encode(told)).hex()[:12]
 
 
 class Scores(msgspec.Struct, frozen=True):
@@ -358,18 +358,11 @@ def _closed_form(model: Buying, seen: Rhythms, horizon: int) -> Numbers:
 
 def _closed_form_errors(model: Churn, seen: Rhythms) -> Numbers:
     """Standard errors of the logits of the closed form (delta method)."""
-    if not model.buying.covariance:
-        return np.zeros(len(seen.customer))
-    by = 1e-4
-    slopes = np.empty((4, len(seen.customer)))
-    for n, up in enumerate((np.eye(4) * by).tolist()):
-        down = [-v for v in up]
-        ends = [
-            _logit(_closed_form(model.buying.moved(logs), seen, model.horizon))
-            for logs in (up, down)
-        ]
-        slopes[n] = (ends[0] - ends[1]) / (2 * by)
-    variance = np.einsum("ps,pq,qs->s", slopes, np.array(model.buying.covariance), slopes)
+    variance = spread_of_estimates(
+        model.buying,
+        Spending(),
+        lambda bought, _: _logit(_closed_form(bought, seen, model.horizon)),
+    )
     found: Numbers = np.sqrt(np.maximum(variance, 0))
     return found
 

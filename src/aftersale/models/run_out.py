@@ -21,6 +21,8 @@ import numpy as np
 
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.lifecycle import survivor_quantile
+from aftersale.models.value import TAIL
 
 VERSION = "run-out-1"
 LEAST_DAYS = 365
@@ -36,8 +38,6 @@ LEVELS = ("own", "customer", "item", "supply", "shop", "default")
 """What a forecast rests on, the nearest first."""
 
 _ROUNDS = 25
-_SURE = 1.6448536269514722
-"""Standard deviations within which nine of ten normals lie."""
 _NEAR, _FAR = -8.0, 8.0
 
 
@@ -241,7 +241,7 @@ def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
         found = found + effect.value[effect.of_pair]
         unsure = unsure + effect.left(chance)[effect.of_pair]
     levels = [own > 0, effects[0].there[customer], effects[1].there[item], said]
-    reach = _SURE * np.sqrt(unsure)
+    reach = TAIL * np.sqrt(unsure)
     return RunOut(
         gaps.customers,
         gaps.items,
@@ -328,16 +328,19 @@ def judge(
         few += f"{LEAST_GAPS} of each are needed"
         return msgspec.structs.replace(begun, off=short or few)
     # Pairs that were first bought after the cut are forecast from what was known at it.
-    seen = forecast(_with_pairs_of(before, after), supply)
+    known = _with_pairs_of(before, after)
+    seen = forecast(known, supply)
     pair = after.pair[later]
     actual = after.days[later]
-    shift = np.log(after.quantity[later]) - np.log(_quantity_at_cut(before, after))[pair]
+    shift = np.log(after.quantity[later]) - np.log(known.last_quantity)[pair]
     told = seen.level == LEVELS.index("supply")
     scale = np.exp(np.where(told[pair], 1.0, seen.quantity_power) * shift)
     guess = np.clip(seen.days[pair] * scale, 1.0, 3650.0)
     inside = (seen.low[pair] * scale <= actual) & (actual <= seen.high[pair] * scale)
     median = float(np.median(before.days[closed]))
-    censored = _product_limit(before.days, before.is_open)
+    censored = survivor_quantile(
+        _counts(before.days[closed]), _counts(before.days[before.is_open]), 0.5
+    )
     found = msgspec.structs.replace(
         begun,
         model=float(np.abs(guess - actual).mean()),
@@ -350,10 +353,6 @@ def judge(
         lost = f"its error is {found.model:.1f} days, that of the shop's median "
         lost += f"{min(found.median, found.censored_median):.1f}"
     return msgspec.structs.replace(found, off=short or lost)
-
-
-def _quantity_at_cut(before: Gaps, after: Gaps) -> Whole:
-    return _with_pairs_of(before, after).last_quantity
 
 
 def _with_pairs_of(before: Gaps, after: Gaps) -> Gaps:
@@ -375,11 +374,7 @@ def _with_pairs_of(before: Gaps, after: Gaps) -> Gaps:
     )
 
 
-def _product_limit(days: Numbers, is_open: np.ndarray) -> float:
-    """The day by which half of the gaps have ended, open ones counted (Kaplan and Meier 1958)."""
-    order = np.lexsort((is_open, days))
-    days, ended = days[order], ~is_open[order]
-    left = np.arange(len(days), 0, -1)
-    alive = np.cumprod(1 - ended / left)
-    half = np.flatnonzero(alive <= 0.5 + 1e-12)
-    return float(days[half[0]]) if half.size else float(np.median(days[ended]))
+def _counts(days: Numbers) -> dict[int, int]:
+    """How often each number of whole days occurs."""
+    values, counts = np.unique(days.astype(np.int64), return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
