@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aftersale.models import churn, logistic
+from aftersale.models import churn, logistic, next_purchase
+from aftersale.models.buying import Buying
 from aftersale.models.chances import area, measure
 from aftersale.models.churn import BANDS, FLAGS, REASONS, WAYS, learn, score
 from aftersale.models.logistic import sigmoid
@@ -14,13 +15,18 @@ from aftersale.models.rhythms import FAMILIES, WORDS, rhythms
 UNTIL = 400
 
 
+def fixed(seed):
+    """Draws that are the same every time."""
+    return np.random.default_rng(seed)  # noqa: TID251 - the seed is fixed
+
+
 def whole(*values):
     return np.array(values, np.int64)
 
 
 def shop(people=600, seed=1, days=UNTIL):
     """Customers of several speeds, of whom a part falls silent."""
-    dice = np.random.default_rng(seed)  # noqa: TID251 - seeded
+    dice = fixed(seed)
     rows = []
     for customer in range(people):
         day, gap = int(dice.integers(0, days - 60)), float(dice.choice([15, 40, 150]))
@@ -128,7 +134,7 @@ def test_what_else_is_known_is_placed_beside_its_customer():
 def test_the_fit_is_that_of_scikit_learn():
     """Coefficients to 1e-5, with the same penalty, on the same standardised columns."""
     linear = pytest.importorskip("sklearn.linear_model")
-    dice = np.random.default_rng(3)  # noqa: TID251 - seeded
+    dice = fixed(3)
     values = dice.normal(size=(2_000, 5)) * [1, 10, 0.1, 3, 1] + 2
     values[dice.random(2_000) < 0.3, 2] = np.nan
     came = dice.random(2_000) < sigmoid(values[:, 0] - 0.2 * values[:, 1])
@@ -170,7 +176,7 @@ def test_an_error_is_how_much_the_logit_varies_over_samples():
     """Within a fifth, without a penalty to speak of."""
     logits, told = [], []
     for seed in range(60):
-        dice = np.random.default_rng(seed)  # noqa: TID251 - seeded
+        dice = fixed(seed)
         values = dice.normal(size=(400, 2))
         came = dice.random(400) < sigmoid(0.5 + values[:, 0])
         model = logistic.fit(values, came, penalty=1e-3)
@@ -188,7 +194,7 @@ def test_the_area_and_its_error_are_those_of_all_pairs():
     assert area(np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, False, True, True]))[0] == 0.875
     found = []
     for seed in range(100):
-        dice = np.random.default_rng(seed)  # noqa: TID251 - seeded
+        dice = fixed(seed)
         came = dice.random(300) < 0.3
         found.append(area(dice.normal(size=300) + came, came))
     areas, errors = np.array(found).T
@@ -346,6 +352,13 @@ def test_bad_data_give_an_answer_with_a_reason(rows):
     assert ((found.churn > 0) & (found.churn < 1)).all()
     assert ((found.low <= found.churn) & (found.churn <= found.high)).all()
     assert np.isfinite(found.push).all()
+    told = next_purchase.learn(some, UNTIL)
+    days = next_purchase.tell(told, some)
+    assert told.way in next_purchase.WAYS
+    assert set(told.flags) <= set(next_purchase.FLAGS)
+    assert told.way != "none" or told.flags
+    assert ((days.early > 0) & (days.early <= days.middle)).all()
+    assert ((days.middle <= days.late) & (days.late <= 90)).all()
 
 
 def test_a_million_orders_of_one_customer_are_one_customer():
@@ -371,3 +384,65 @@ def test_whatever_was_bought_there_is_an_answer(rows):
     found = score(learn(tuple(columns), 50, horizon=10), tuple(columns))
     assert np.isfinite(found.churn).all()
     assert np.isfinite(found.low + found.high).all()
+
+
+# --- next purchase ----------------------------------------------------------------------------
+
+
+def test_the_closed_form_is_the_median_of_draws():
+    """Of a customer who is there and buys within the horizon, by the model itself."""
+    model = Buying(r=0.8, alpha=50.0, a=0.5, b=2.0)
+    seen = rhythms(whole(1, 1, 1), whole(0, 30, 70), np.ones(3), 100)
+    dice = fixed(4)
+    rate = dice.gamma(0.8 + 2, 1 / (50 + 100), 400_000)
+    wait = dice.exponential(1 / rate)
+    wait = wait[wait <= 90]
+    for share in (0.1, 0.5, 0.9):
+        told = next_purchase._closed_form(model, seen, 90, share)[0]
+        assert told == pytest.approx(np.quantile(wait, share), rel=0.02)
+
+
+def test_days_are_learnt_where_there_is_a_past_and_beat_the_median_of_the_shop(bought):
+    """And eight of ten who come lie within the interval, or a few more."""
+    cut = UNTIL - 90
+    model = next_purchase.learn(bought, cut)
+    assert (model.way, model.flags) == ("both", ())
+    found = next_purchase.compare(bought, cut)
+    assert found["both"].mae < found["shop"].mae
+    assert found["both"].mae < found["own-gap"].mae
+    days = next_purchase.tell(model, bought)
+    after = next_purchase._view(bought, cut, 90)[1]
+    came = ~np.isnan(after)
+    within = (days.early <= after) & (after <= days.late)
+    assert 0.7 < within[came].mean() < 0.95
+
+
+def test_days_know_nothing_of_the_future(bought):
+    """Purchases after the day change neither the way nor a day."""
+    customer, day, amount = bought
+    known = day <= 300
+    past = (customer[known], day[known], amount[known])
+    ours, theirs = next_purchase.learn(bought, 300), next_purchase.learn(past, 300)
+    assert ours == theirs
+    told, same = next_purchase.tell(ours, bought), next_purchase.tell(theirs, past)
+    assert np.array_equal(told.late, same.late)
+
+
+def test_a_median_line_finds_the_median_and_not_the_mean():
+    """Of days with a long tail, along one number."""
+    dice = fixed(9)
+    values = dice.normal(size=(5_000, 1))
+    logs = 3 + 0.5 * values[:, 0] + dice.exponential(1, 5_000)
+    _, line = next_purchase._median_line(values, logs, 1.0)
+    assert line[0] == pytest.approx(3 + np.log(2), abs=0.08)
+    assert line[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_shop_whose_customers_come_at_random_gets_no_days():
+    """Where everybody is alike, the median of the shop is as near, or as good as."""
+    dice = fixed(11)
+    customer = np.repeat(np.arange(300), 20)
+    some = (customer, dice.integers(0, UNTIL, len(customer)), np.ones(len(customer)))
+    model = next_purchase.learn(some, UNTIL)
+    judged = {one.way: one for one in model.judged}
+    assert model.way == "none" or judged["both"].mae > judged["shop"].mae * 0.97

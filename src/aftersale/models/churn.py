@@ -156,8 +156,7 @@ def _worse(told: dict[str, Numbers], way: str, other: str, came: NDArray[np.bool
     if way not in told or other not in told or not len(came):
         return False
     apart = (told[way] - came) ** 2 - (told[other] - came) ** 2
-    error = float(apart.std()) / float(len(apart)) ** 0.5
-    return bool(float(apart.mean()) > error)
+    return bool(apart.mean() > apart.std() / np.sqrt(len(apart)))
 
 
 def compare(

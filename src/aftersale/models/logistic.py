@@ -89,14 +89,16 @@ def fit(
     start = float(np.log((yes + 0.5) / (total - yes + 0.5)))
     if not 0 < yes < total or not numbers:
         return msgspec.structs.replace(begun, intercept=start, flags=("one-outcome",))
-    shaped = _shaped(begun, values)
-    table = columns(shaped, values)
+    shaped_like = shaped(values)
+    table = columns(shaped_like, values)
     at, information, steps, settled = _ascend(
         table, came.astype(np.float64), weight, start, penalty
     )
     covariance = np.linalg.inv(information)
     return msgspec.structs.replace(
-        shaped,
+        shaped_like,
+        rows=begun.rows,
+        yes=begun.yes,
         intercept=float(at[0]),
         coefficients=tuple(at[1:].tolist()),
         covariance=tuple(tuple(row) for row in covariance.tolist()),
@@ -105,8 +107,8 @@ def fit(
     )
 
 
-def _shaped(begun: Logistic, values: Numbers) -> Logistic:
-    """Means, scales and blank columns of the rows to learn from."""
+def shaped(values: Numbers) -> Logistic:
+    """Means, scales and blank columns of the rows to learn from; nothing is learnt yet."""
     rows, numbers = values.shape
     means, scales = np.zeros(numbers), np.ones(numbers)
     blanks: list[int] = []
@@ -122,8 +124,7 @@ def _shaped(begun: Logistic, values: Numbers) -> Logistic:
             blanks.append(n)
             seen.append(known)
     shares = [1 - float(known.mean()) for known in seen]
-    return msgspec.structs.replace(
-        begun,
+    return Logistic(
         means=(*means.tolist(), *shares),
         scales=(*scales.tolist(), *((share * (1 - share)) ** 0.5 for share in shares)),
         blanks=tuple(blanks),
