@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check lint types imports fmt bench crash simulate clean
+.PHONY: help setup demo test test-fast check lint types imports fmt bench judge crash simulate clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -46,6 +46,9 @@ fmt: $(VENV)/.dev-installed ## Format the code and repair what can be repaired s
 
 bench: $(VENV)/.dev-installed ## Measure the speeds this project promises.
 	$(BIN)/python -m benchmarks
+
+judge: $(VENV)/.dev-installed ## Judge the scores on real shops' pasts: are they good enough?
+	$(BIN)/python -m benchmarks.judge
 
 crash: $(VENV)/.dev-installed ## Kill workers 200 times, restart the database, fill the disk: nothing is lost or sent twice.
 	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) -m crash

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.churn import churn_all
 from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.flowing import lake_flow
@@ -50,8 +51,9 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "value-cdnow": value_cdnow,
     "memory-sqlite": memory_sqlite,
     "value-10m": value_all,
+    "churn-1m": churn_all,
 }
-SLOW = ("memory-sqlite", "value-10m")
+SLOW = ("memory-sqlite", "value-10m", "churn-1m")
 """Measured only where they are named."""
 
 

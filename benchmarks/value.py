@@ -6,6 +6,7 @@ seed. The baseline is `lifetimes`, where it happens to be importable: it is no r
 """
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from aftersale.models.value import Scoring, summarise
 from benchmarks.figures import Clock, mebibytes, peak_memory, shared_data, skipped, told
 
 _TRUTH = {"r": 0.6, "alpha": 60.0, "a": 0.8, "b": 2.5}
-_UNTIL = 730
+UNTIL = 730
 _TENFOLD = 10
 _RUNS = 3
 
 
 def value_fit(people: int, folder: Path) -> None:
     """Seconds to fit BG/NBD to customers whose frequency, recency and age are known."""
-    _, buyers = summarise(*_purchases(people, seed=1), _UNTIL)
+    _, buyers = summarise(*purchases(people, seed=1), UNTIL)
     often, last, age = buyers.frequency, buyers.recency, buyers.age
     ours: list[Clock] = []
     for _ in range(_RUNS):
@@ -83,11 +84,11 @@ def _lifetimes(often: Whole, last: Whole, age: Whole) -> tuple[Clock, list[float
 def value_all(people: int, folder: Path) -> None:
     """Ten times as many customers: summary from purchases, both fits, everybody's value."""
     people *= _TENFOLD
-    customer, day, amount = _purchases(people, seed=2)
+    customer, day, amount = purchases(people, seed=2)
     before = peak_memory()
     summary, fits, scores = Clock(), Clock(), Clock()
     with summary.running():
-        _, buyers = summarise(customer, day, amount, _UNTIL)
+        _, buyers = summarise(customer, day, amount, UNTIL)
     orders = len(customer)
     del customer, day, amount
     with fits.running():
@@ -144,13 +145,15 @@ def value_cdnow(people: int, folder: Path) -> None:
     )
 
 
-def _purchases(people: int, *, seed: int) -> tuple[Whole, Whole, Numbers]:
+def purchases(
+    people: int, *, seed: int, truth: Mapping[str, float] = _TRUTH
+) -> tuple[Whole, Whole, Numbers]:
     """Customer, day and amount of every purchase, in a drawn order of customers' steps."""
     dice = np.random.default_rng(seed)
-    rate = dice.gamma(_TRUTH["r"], 1 / _TRUTH["alpha"], people)
-    leaves = dice.beta(_TRUTH["a"], _TRUTH["b"], people)
+    rate = dice.gamma(truth["r"], 1 / truth["alpha"], people)
+    leaves = dice.beta(truth["a"], truth["b"], people)
     own = 6.25 / dice.gamma(3.74, 1 / 1544.0, people)
-    at = _UNTIL - dice.integers(30, _UNTIL, people).astype(np.float64)
+    at = UNTIL - dice.integers(30, UNTIL, people).astype(np.float64)
     there = np.arange(people, dtype=np.int64)
     found: list[tuple[Whole, Whole, Numbers]] = []
     while there.size:
@@ -159,6 +162,6 @@ def _purchases(people: int, *, seed: int) -> tuple[Whole, Whole, Numbers]:
         if len(found) > 1:  # nobody leaves after the first purchase
             there = there[dice.random(len(there)) >= leaves[there]]
         at[there] += dice.exponential(1 / rate[there])
-        there = there[at[there] <= _UNTIL]
+        there = there[at[there] <= UNTIL]
     customer, day, amount = (np.concatenate(column) for column in zip(*found, strict=True))
     return customer, day, amount

@@ -58,3 +58,26 @@ def test_an_unknown_figure_is_refused_with_those_there_are() -> None:
     )
     assert done.returncode == 2
     assert "live-sqlite" in done.stderr
+
+
+def test_a_small_measurement_of_churn_is_learnt_and_compared() -> None:
+    (line,) = measured("churn-1m", "--quick", "--events", "100000")
+    assert (line["name"], line["unit"]) == ("churn-1m", "s")
+    assert line["way"] in {"learned", "closed-form"}
+    assert line["orders"] > 5 * line["customers"] > 0
+    assert "regression_ratio" in line or "scikit-learn" in line["no_baseline"]
+
+
+@pytest.mark.real_data
+def test_the_scores_reach_what_they_must_on_real_shops(shared_data: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.judge", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    missed = [(row["score"], row["data"]) for row in rows if row["reached"] is False]
+    assert (done.returncode, missed) == (0, []), done.stderr
+    assert {row["score"] for row in rows if row["ours"]} == {"churn", "next purchase", "value"}

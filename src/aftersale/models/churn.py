@@ -64,7 +64,7 @@ ENOUGH_KNOWN = 30
 """Customers below which there is no base rate."""
 _EARLIER = (0, 15, 30, 45, 60)
 """Days by which the days that are learnt from lie apart: five views, each with its own past."""
-_MOST_LEARNT = 200_000
+_MOST_LEARNT = 100_000
 """Customers to learn from; of more every second, third, ... is taken."""
 _LEAST_CHANCE = 1e-9
 
