@@ -429,7 +429,7 @@ def test_value_is_purchases_times_spend_less_the_discount(scored):
     assert (later.value > worth.value / 1.1).all()
     assert scoring.values(model, spend, discount=0.1) == pytest.approx(later.value)
     for n in range(0, 400, 20):
-        low, high = worth.bounds(n)
+        low, high = (end[n] for end in worth.bounds())
         assert low <= worth.value[n] <= high or worth.buys[n] < 0.1
 
 
@@ -460,7 +460,7 @@ def test_the_bounds_of_a_customer_hold_what_it_spends():
     paid = np.array([22.0])
     scoring = Scoring(Buyers(often, last, age, often + 1, paid, paid))
     worth = scoring.worth(model, spend, discount=0.0, days=52.0)
-    low, high = worth.bounds(0)
+    low, high = (float(end[0]) for end in worth.bounds())
     inside = 0
     for n in range(2000):
         inside += low <= drawn_spend(n, model, spend, (2, 30, 39, 22.0)) <= high

@@ -7,6 +7,7 @@ customer the second alone, beside which the first is small.
 """
 
 from collections.abc import Callable
+from math import erfc, sqrt
 from statistics import NormalDist
 
 import msgspec
@@ -26,6 +27,9 @@ SURE = 0.9
 TAIL = NormalDist().inv_cdf((1 + SURE) / 2)
 
 _NUDGE = 1e-4
+_PLACES = np.linspace(-8.0, 8.0, 16_001)
+_BELOW = np.array([erfc(-place / sqrt(2)) / 2 for place in _PLACES.tolist()])
+"""The share of a standard normal below each place."""
 
 
 class Buyers(msgspec.Struct, frozen=True):
@@ -104,26 +108,23 @@ class Worth(msgspec.Struct, frozen=True):
     variance: Numbers
     """Of that spend, from customer to customer of the same past."""
 
-    def bounds(self, n: int) -> tuple[float, float]:
-        """What customer `n` will spend, in nine of ten cases.
+    def bounds(self) -> tuple[Numbers, Numbers]:
+        """Between which two sums each customer's spend will lie, in nine of ten cases.
 
         No purchase, or a gamma-distributed sum with the mean and variance of a customer who buys;
         its quantiles by the cube root (Wilson and Hilferty 1931).
         """
-        return tuple(  # type: ignore[return-value]  # two shares give two bounds
-            self._quantile(n, share) for share in ((1 - SURE) / 2, (1 + SURE) / 2)
-        )
+        return self._quantile((1 - SURE) / 2), self._quantile((1 + SURE) / 2)
 
-    def _quantile(self, n: int, share: float) -> float:
-        buys, value = float(self.buys[n]), float(self.value[n])
-        within = (share - (1 - buys)) / buys if buys > 0 else 0.0
-        if within <= 0 or value <= 0:
-            return 0.0
-        mean = value / buys
-        variance = max((float(self.variance[n]) + value**2) / buys - mean**2, mean**2 * 1e-9)
-        ninth = variance / (9 * mean**2)
-        root = 1 - ninth + NormalDist().inv_cdf(min(within, 1 - 1e-12)) * ninth**0.5
-        return float(mean * max(root, 0.0) ** 3)
+    def _quantile(self, share: float) -> Numbers:
+        spends = (self.buys > 1 - share) & (self.value > 0)
+        buys, value = self.buys[spends], self.value[spends]
+        within, mean = 1 - (1 - share) / buys, value / buys
+        ninth = np.maximum((self.variance[spends] / value**2 + 1) * buys - 1, 1e-9) / 9
+        root = 1 - ninth + np.interp(within, _BELOW, _PLACES) * np.sqrt(ninth)
+        found = np.zeros_like(self.value)
+        found[spends] = mean * np.maximum(root, 0.0) ** 3
+        return found
 
 
 class Scoring:

@@ -408,6 +408,7 @@ def of_one(
     """One customer by fitted models."""
     worth = Scoring(buyer).worth(*models, discount=terms.discount, days=YEAR_DAYS)
     first, value = float(buyer.first_paid[0]), float(worth.value[0])
+    low, high = worth.bounds()
     return OfOne(
         customer,
         currency,
@@ -418,6 +419,7 @@ def of_one(
         float(worth.buys[0]),
         float(worth.purchases[0]),
         value,
-        *worth.bounds(0),
+        float(low[0]),
+        float(high[0]),
         value / first if first > 0 else None,
     )
