@@ -1,5 +1,6 @@
 """Does `aftersale history` lay the ledger out, and do doctor and erase know of it?"""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ def found(answer: dict[str, Any]) -> str:
 
 def test_the_history_is_made_goes_on_and_forgets(home: Path, ask: Ask) -> None:
     """A second run adds nothing; whoever is erased leaves it at once."""
+    shutil.rmtree(home / "lake", ignore_errors=True)  # the demo has made one already
     assert found(ask("--home", home, "doctor")[1]) == "none"
     code, answer = ask("--home", home, "history")
     data = answer["data"]

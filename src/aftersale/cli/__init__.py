@@ -14,6 +14,7 @@ from aftersale.cli import (
     importing,
     modes,
     programme,
+    scoring,
     sending,
     serving,
     store,
@@ -67,7 +68,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
-    valuing, flowing,
+    valuing, scoring, flowing,
 ):  # fmt: skip
     part.add_to(app)
 

@@ -89,7 +89,7 @@ def demo(
     home = FOLDER if here.settings.home == Path() else here.settings.home
     # Never into a shop's database, and never by its mail server.
     here.settings = msgspec.structs.replace(here.settings, home=home, database="", smtp_url="")
-    steps = Steps(here, 6)
+    steps = Steps(here, 7)
     kept = None if reset else _finished(here, size, seed)
     if kept is None:
         _clear(here.settings.home)
@@ -161,17 +161,21 @@ def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
         told.append(
             f"{counted['events']:,} events, thresholds fitted, {counted['days']} days of journeys"
         )
+    with steps.step("Scored:") as told:
+        scored = _scored(app)
+        used = [card["name"] for card in scored["cards"] if card["verdict"] == "on"]
+        told.append(f"{scored['customers']:,} customers; in use: {', '.join(used)}")
     with steps.step("Backtest of the starter journeys:") as told:
         backtested = _backtested(app)
         told.append(f"{backtested['messages']:,} messages in half a year")
     with steps.step("One day of work:") as told:
-        day = _last_day(app)
+        day = _last_day(app, [arrived for arrived in events if arrived[0] >= LAST_DAY])
         held = sum(day["held_back"].values())
         told.append(f"{day['sent']} sent to the mailbox, {held} held back")
     report = home / "report.html"
     with steps.step(f"Report: {report}"):
         _write_report(app, report)
-    data = {**counted, "backtest": backtested, "day": day, "tour": _tour(app)}
+    data = {**counted, "scored": scored, "backtest": backtested, "day": day, "tour": _tour(app)}
     data["report"] = str(report)
     app.store.close()
     (home / MARK).write_bytes(msgspec.json.encode({"made_with": made_with, "told": data}))
@@ -213,13 +217,19 @@ def _taken_in(app: "App", home: Path, products: str, events: Sequence[Arrived]) 
         with app.store.write() as tx:
             take_in(tx, past[start : start + BATCH], received_at=LIVE_FROM, history=True)
     app.worker.drive(LIVE_FROM)
-    later = [(at, event) for at, event in events if at >= LIVE_FROM]
-    for start in range(0, len(later), BATCH):
-        part = later[start : start + BATCH]
-        with app.store.write() as tx:
-            take_in(tx, [event for _, event in part], received_at=[at for at, _ in part])
+    _arrived(app, [arrived for arrived in events if LIVE_FROM <= arrived[0] < LAST_DAY])
     app.worker.drive(LAST_DAY)
     return {"days": (LAST_DAY - LIVE_FROM) // DAY}
+
+
+def _arrived(app: "App", events: Sequence[Arrived]) -> None:
+    """Take in what arrived, each at its own instant."""
+    from aftersale.runtime.intake import take_in
+
+    for start in range(0, len(events), BATCH):
+        part = events[start : start + BATCH]
+        with app.store.write() as tx:
+            take_in(tx, [event for _, event in part], received_at=[at for at, _ in part])
 
 
 _OF_THIS_SHOP = (
@@ -227,6 +237,13 @@ _OF_THIS_SHOP = (
     ("aftersale.toml", "shop.example", "lindenhof.example.com"),
     ("policies.yaml", "zone: UTC", "zone: Europe/Berlin"),
 )
+
+
+def _scored(app: "App") -> dict[str, Any]:
+    from aftersale.runtime.scoring import score
+
+    found: dict[str, Any] = msgspec.to_builtins(score(app))
+    return found
 
 
 def _backtested(app: "App") -> dict[str, Any]:
@@ -244,8 +261,9 @@ def _backtested(app: "App") -> dict[str, Any]:
     return {**summary_of(result, plan, world.programme.version), **times}
 
 
-def _last_day(app: "App") -> dict[str, Any]:
+def _last_day(app: "App", events: Sequence[Arrived]) -> dict[str, Any]:
     """One day with the clock driven to its end: what went out and what was held back."""
+    _arrived(app, events)
     worked = app.worker.drive(END)
     with app.store.read() as tx:
         rows = tx.decisions.counts(since=LAST_DAY, until=END + 1)

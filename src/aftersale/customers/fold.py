@@ -20,6 +20,7 @@ from aftersale.customers.profile import (
     Refund,
     Return,
     Review,
+    Score,
     TicketFacts,
     Told,
 )
@@ -37,6 +38,7 @@ from aftersale.events.vocabulary import (
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
+    ScoreChanged,
     SurveyAnswered,
     Ticket,
 )
@@ -49,6 +51,7 @@ FEW_LINES = 4
 KEPT_MESSAGES = 20
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
+KEPT_SCORES = 40
 KEPT_GAPS = 20
 KEPT_LAST_BOUGHT = 50
 
@@ -61,6 +64,11 @@ def order_key(shop: str, order: str) -> str:
     return f"{shop}/{order}" if shop else order
 
 
+def score_key(score: str, product: str = "") -> str:
+    """How a score is named in the profile."""
+    return f"{score}/{product}" if product else score
+
+
 def message_key(message: str) -> str:
     """A short name of a message in the profile: 60 bits of its hash, so keys stay small."""
     return blake2b(message.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()[:11]
@@ -69,6 +77,8 @@ def message_key(message: str) -> str:
 def fold(profile: Profile, entry: Entry) -> bool:
     """Take the event in; True where it told something that was not known."""
     at, body = entry.at, entry.body
+    if entry.type == "score.changed":
+        return _score_changed(profile, entry)  # nobody was seen doing something
     if profile.first_seen_at == NEVER or at < profile.first_seen_at:
         profile.first_seen_at = at
     profile.last_seen_at = max(profile.last_seen_at, at)
@@ -419,6 +429,25 @@ def _forget(profile: Profile, until: Instant) -> None:
             del profile.returns[key]
 
 
+def _score_changed(profile: Profile, entry: Entry) -> bool:
+    body: ScoreChanged = entry.body  # type: ignore[assignment]
+    return _score(
+        profile, score_key(body.score, body.product), Score(entry.at, body.value, body.band)
+    )
+
+
+def _score(profile: Profile, key: str, new: Score) -> bool:
+    """Let the later of two tellings stand; the least recent scores go where there are too many."""
+    scores = profile.scores
+    old = scores.get(key)
+    if old is not None and old.rank >= new.rank:
+        return False
+    scores[key] = new
+    if len(scores) > KEPT_SCORES:
+        del scores[min(scores, key=lambda name: (scores[name].at, name))]
+    return True
+
+
 _FOLDS: dict[str, Callable[[Profile, Entry], bool]] = {
     "order.completed": _completed,
     "order.shipped": _shipped,
@@ -465,6 +494,8 @@ def unite(survivor: Profile, absorbed: Profile) -> None:
     for key, answer in absorbed.answers.items():
         old = survivor.answers.get(key, answer)
         survivor.answers[key] = max(answer, old, key=lambda a: (a.at, -a.score))
+    for key, score in absorbed.scores.items():
+        _score(survivor, key, score)
     _unite_sightings(survivor, absorbed)
     _unite_closed(survivor, absorbed.closed)
     _keep_bounds(survivor)

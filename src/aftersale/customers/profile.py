@@ -112,6 +112,19 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
     score: int
 
 
+class Score(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a model said last; `value` is None where it says nothing any more."""
+
+    at: Instant
+    value: float | None
+    band: str
+
+    @property
+    def rank(self) -> tuple[Instant, bool, float, str]:
+        """Of two the higher stands: the later, and at one instant always the same."""
+        return self.at, self.value is not None, self.value or 0.0, self.band
+
+
 class Closed(msgspec.Struct, array_like=True):
     """What remains of orders that are too old to be kept one by one."""
 
@@ -156,3 +169,5 @@ class Profile(msgspec.Struct, array_like=True):
     tracked_at: Instant = NEVER
     answers: dict[str, Answer] = {}
     closed: Closed | None = None
+    scores: dict[str, Score] = {}
+    """Score, or score and product with a slash between them → what was said last."""

@@ -188,6 +188,20 @@ class CalibrationFitted(Body, frozen=True, kw_only=True):
     """The fitted values, as the models stage encodes them."""
 
 
+class ScoreChanged(Body, frozen=True, kw_only=True):
+    """A model says something else of the customer than it did, by enough to matter."""
+
+    score: str
+    """One of `models.scores.SCORES`."""
+    product: str = ""
+    """Of a score of a customer and a product."""
+    value: float | None = None
+    """In the score's own unit; None where nothing can be said any more."""
+    band: str = ""
+    version: str = ""
+    """Of the model that says it."""
+
+
 class ProductFacts(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a source told about a product; empty means it did not say."""
 
@@ -237,11 +251,14 @@ BODIES: dict[str, type[Body]] = {
     "history.summarised": HistorySummarised,
     "calibration.fitted": CalibrationFitted,
     "catalogue.updated": CatalogueUpdated,
+    "score.changed": ScoreChanged,
 }
 
-OURS = frozenset(
+INNER = frozenset(
     {"customer.merged", "history.summarised", "calibration.fitted", "catalogue.updated"}
 )
+"""Types that only this system writes and that no journey gets to see."""
+OURS = INNER | {"score.changed"}
 """Types that only this system writes; from outside they are refused."""
 
 _CHANNELS = ("email", "sms", "push")

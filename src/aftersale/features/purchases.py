@@ -11,9 +11,10 @@ return that names no order is matched to all purchases at once instead of one af
 (see `_matched`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import ibis
+import msgspec
 from ibis import _
 from ibis.expr.types import Table
 
@@ -47,17 +48,33 @@ def standing(orders: Table, until: Instant) -> Table:
     )
 
 
-def kept(history: History, until: Instant) -> Table:
+class Parts(msgspec.Struct, frozen=True):
+    """What `kept` and `kept_lines` are both made of; who asks for both computes it once."""
+
+    stands: Table
+    """The orders that were not cancelled as a whole."""
+    stayed: Table
+    """The lines of orders of which something was cancelled or went back."""
+
+
+def parts(
+    history: History, until: Instant, hold: Callable[[Table], Table] = lambda table: table
+) -> Parts:
+    """The parts; `hold` computes a table, so that whoever reads it does not do so again."""
+    stands = hold(_not_cancelled(history, until))
+    return Parts(stands, hold(_stayed(history, stands, until)))
+
+
+def kept(history: History, until: Instant, of: Parts | None = None) -> Table:
     """The orders that count: not cancelled as a whole, and not gone back with every line.
 
     Columns of `standing`, and `paid`: the part of the total (float, minor units) that belongs to
     the lines that stayed, by their amounts.
     """
-    stands = _not_cancelled(history, until)
-    of_order = (
-        _stayed(history, stands, until)
-        .group_by(OF_ORDER)
-        .agg(ordered=_.amount.sum(), left=_.left_amount.sum(), stays=_.stays.any())
+    of = of or parts(history, until)
+    stands = of.stands
+    of_order = of.stayed.group_by(OF_ORDER).agg(
+        ordered=_.amount.sum(), left=_.left_amount.sum(), stays=_.stays.any()
     )
     share = _.left.cast("float64") / _.ordered
     return (
@@ -68,17 +85,16 @@ def kept(history: History, until: Instant) -> Table:
     )
 
 
-def kept_lines(history: History, until: Instant) -> Table:
+def kept_lines(history: History, until: Instant, of: Parts | None = None) -> Table:
     """The lines that stayed, of the orders that count; quantity and amount are what stayed.
 
     Columns: customer, order, at, day, place, product, quantity, amount.
     """
-    stands = _not_cancelled(history, until)
-    stayed = _stayed(history, stands, until)
-    lines = _lines_of(history["lines"], stands)
+    of = of or parts(history, until)
+    lines = _lines_of(history["lines"], of.stands)
     keys = (*OF_ORDER, "place")
     return (
-        lines.left_join(stayed.select(*keys, "stays", "left", "left_amount"), keys)
+        lines.left_join(of.stayed.select(*keys, "stays", "left", "left_amount"), keys)
         .filter(_.stays.isnull() | _.stays)
         .mutate(
             quantity=ibis.coalesce(_.left, _.quantity),

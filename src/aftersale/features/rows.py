@@ -20,6 +20,7 @@ from aftersale.events.vocabulary import (
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
+    ScoreChanged,
     SurveyAnswered,
     Ticket,
     TrackingViewed,
@@ -136,6 +137,11 @@ def _ticket(rows: Rows, head: _Head, entry: Entry) -> None:
     rows["signals"].append((*head, entry.type, about, "", key, "", None, body.category))
 
 
+def _scored(rows: Rows, head: _Head, entry: Entry) -> None:
+    body: ScoreChanged = entry.body  # type: ignore[assignment]
+    rows["scored"].append((*head, body.score, body.product, body.value, body.band))
+
+
 def _answered(rows: Rows, head: _Head, entry: Entry) -> None:
     body: SurveyAnswered = entry.body  # type: ignore[assignment]
     about, key = order_key(entry.shop, body.survey), _named(entry.shop, body.order)
@@ -148,6 +154,7 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "return.initiated": _returned,
     "refund.issued": _refunded,
     "customer.merged": _merged,
+    "score.changed": _scored,
     "order.shipped": _parcel,
     "order.delivered": _parcel,
     "tracking.viewed": _tracked,

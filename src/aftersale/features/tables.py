@@ -72,6 +72,14 @@ SIGNALS = _table(
 parcels. `about` is the message, ticket, review, survey or parcel; `score` the quantity, rating or
 answer (null where there is none); `word` the kind or category that the event names."""
 
+SCORED = _table(
+    score="string",
+    product="string",
+    value="float64",
+    band="string",
+)
+"""What models said of the customer when it mattered; `value` is null where they fell silent."""
+
 MERGES = _table(absorbed="int64")
 """`absorbed` has become `customer`."""
 
@@ -80,6 +88,7 @@ TABLES = {
     "lines": LINES,
     "undone": UNDONE,
     "signals": SIGNALS,
+    "scored": SCORED,
     "merges": MERGES,
 }
 """Name → columns of every table of the history."""

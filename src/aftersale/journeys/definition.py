@@ -5,6 +5,7 @@ next, and a branch the first step of each of its arms.
 """
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -196,9 +197,37 @@ class Journey(msgspec.Struct, frozen=True):
                     pass
         return watches
 
+    def listens(self) -> set[str]:
+        """Types of event that begin a run or can matter to one."""
+        watches = [*self.watches(), *([self.start.on] if self.start.on else [])]
+        return {kind for watch in watches for kind in watch.types}
+
+    def names(self) -> set[str]:
+        """The fields that the conditions and dates of this journey name."""
+        return set(_names(self))
+
     def index(self, step_id: str) -> int:
         """The place of the step of that name, END where there is none."""
         return next((n for n, step in enumerate(self.steps) if step.id == step_id), END)
+
+
+def _names(part: object) -> Iterator[str]:
+    match part:
+        case Condition():
+            yield from part.names
+        case Start(at=field) | Wait(date=field) if field:
+            yield field
+            yield from _inner(part)
+        case msgspec.Struct() | tuple():
+            yield from _inner(part)
+        case _:
+            pass
+
+
+def _inner(part: msgspec.Struct | tuple[object, ...]) -> Iterator[str]:
+    inside = part if isinstance(part, tuple) else map(part.__getattribute__, part.__struct_fields__)
+    for one in inside:
+        yield from _names(one)
 
 
 def matches(watch: Watch, kind: str, reading: Reading) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 from aftersale.customers.fold import order_key
 from aftersale.customers.profile import NEVER, Order
-from aftersale.events.vocabulary import BODIES, OURS
+from aftersale.events.vocabulary import BODIES, INNER
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.money import exponent
 from aftersale.segments.customer_fields import CUSTOMER_FIELDS
@@ -47,7 +47,7 @@ _TYPES: dict[Any, Type] = {str: "text", int: "number", float: "number", bool: "b
 def _event_fields() -> list[Field]:
     found: dict[str, Field] = {}
     for kind, body in BODIES.items():
-        if kind in OURS:
+        if kind in INNER:
             continue
         for name, hint in get_type_hints(body).items():
             plain = (

@@ -3,7 +3,8 @@
 Quantity times the days that one unit lasts, by the catalogue or, where it does not say, by the
 median repeat gap of the product's buyers. A customer who bought the product before is drawn to
 its own rhythm: the shrinkage (n own gaps against weight 2 for the product) follows the
-empirical-Bayes form for few observations per unit.
+empirical-Bayes form for few observations per unit. Where the model of `run_out` has told this
+customer's days (a score), those count.
 """
 
 from collections import defaultdict
@@ -14,6 +15,7 @@ from statistics import median
 import msgspec
 
 from aftersale.catalogue.product import Catalogue
+from aftersale.customers.fold import score_key
 from aftersale.customers.profile import NEVER, Profile
 from aftersale.customers.purchases import Purchases
 from aftersale.kernel.instants import DAY, Duration, Instant
@@ -55,10 +57,14 @@ def run_out(
     prior = unit * quantity if unit else calibration.supply.get(product, 0.0)
     gaps = [(after[0] - before[0]) / DAY for before, after in pairwise(times)]
     gaps = [gap for gap in gaps if gap > 0]
-    if not prior and len(gaps) < 2:
+    said = profile.scores.get(score_key("run_out", product))
+    if said is not None and said.value is not None:
+        days = said.value
+    elif not prior and len(gaps) < 2:
         return None
-    weight = PRIOR_WEIGHT if prior else 0
-    days = (len(gaps) * median(gaps) + weight * prior) / (len(gaps) + weight) if gaps else prior
+    else:
+        weight = PRIOR_WEIGHT if prior else 0
+        days = (len(gaps) * median(gaps) + weight * prior) / (len(gaps) + weight) if gaps else prior
     days = min(days, LONGEST_SUPPLY)
     order = profile.orders[key]
     arrived = max((p.delivered_at for p in order.parcels.values()), default=NEVER)

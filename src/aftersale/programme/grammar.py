@@ -5,9 +5,9 @@ The reader and the published schema are both made of these tables, so they canno
 
 import msgspec
 
-from aftersale.events.vocabulary import BODIES, OURS
+from aftersale.events.vocabulary import BODIES, INNER
 
-EVENT_TYPES = tuple(kind for kind in BODIES if kind not in OURS)
+EVENT_TYPES = tuple(kind for kind in BODIES if kind not in INNER)
 ABOUT = ("order", "parcel", "product", "customer")
 PURPOSES = ("marketing", "transactional")
 CHANNELS = ("email", "sms", "push", "in-app", "best")

@@ -90,6 +90,13 @@ class Lake(Protocol):
         """The same as NumPy arrays by column."""
         ...
 
+    def held(self, expression: "Expr") -> "AbstractContextManager[Table]":
+        """What the expression comes to, as a table for the length of the block.
+
+        For what several expressions read: it is computed once.
+        """
+        ...
+
     def put_scores(self, name: str, scores: "pa.Table", as_of: Instant) -> None:
         """Keep scores in the place of those of that name, unless they are older than those."""
         ...

@@ -17,14 +17,15 @@ from aftersale.journeys.definition import Journey
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import digest16
 from aftersale.messages.template import Templates
+from aftersale.models.scores import SCORES
 from aftersale.programme.journeys import content_digest, read_journey
 from aftersale.programme.marked import Problem, read_marked
 from aftersale.programme.page import near, shown
 from aftersale.programme.policies import ShopFacts, read_policies, read_shop
 from aftersale.programme.ports import Deployment
-from aftersale.segments.customer_fields import CUSTOMER_FIELDS
+from aftersale.segments.customer_fields import CUSTOMER_FIELDS, score_of
 from aftersale.segments.segment import Segment, load_segments
-from aftersale.turn.programme import Programme
+from aftersale.turn.programme import SCORED, Programme
 
 SHOP, POLICIES, SEGMENTS = "aftersale.toml", "policies.yaml", "segments.yaml"
 PRODUCTS, PAUSED = "products.csv", "paused.yaml"
@@ -83,9 +84,25 @@ def compile_programme(
         journeys,
         catalogue=contents.catalogue,
         archive=past.archive.values(),
+        scores=_scores(journeys, contents.segments),
     )
     templates = {path: text for path, text in files.items() if path.startswith(TEMPLATES)}
     return Compiled(programme, templates, contents.segments, contents.shop, tuple(warnings))
+
+
+def _scores(journeys: Iterable[Journey], segments: Iterable[Segment]) -> frozenset[str]:
+    """The scores that the journeys look at: by name, through a segment, or as events."""
+    inside = {segment.name: segment.condition.names for segment in segments}
+    found: set[str] = set()
+    for journey in journeys:
+        if SCORED in journey.listens():
+            return frozenset(SCORES)
+        names = journey.names()
+        names |= {name for segment in names & inside.keys() for name in inside[segment]}
+        found |= {score_of(name) for name in names}
+        if any(name.startswith("refill.") for name in names):
+            found.add("run_out")
+    return frozenset(found - {""})
 
 
 def check(files: Mapping[str, str]) -> list[Problem]:

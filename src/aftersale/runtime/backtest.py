@@ -5,7 +5,7 @@ could be known then. It is the code that runs live. What it cannot tell is said 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -29,7 +29,7 @@ from aftersale.programme.ports import Transaction
 from aftersale.runtime.digest import mark
 from aftersale.turn.advance import Outcome, advance
 from aftersale.turn.decision import Decision
-from aftersale.turn.programme import World
+from aftersale.turn.programme import SCORED, World
 from aftersale.turn.state import State
 
 CANNOT_TELL = (
@@ -37,6 +37,10 @@ CANNOT_TELL = (
     "Runs that began before the period are not in it.",
     "Stock, budgets and other channels as they were then are not known.",
 )
+
+SCORE_EVERY = 4 * WEEK
+"""How often a backtest has everybody scored anew. A shop does it every night, which here would
+take as long as all nights together."""
 
 OPEN_RATE, CLICK_RATE = 0.35, 0.05
 """Of drawn reactions, where the merchant's own history has too few messages."""
@@ -50,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     reactions: str = "none"
     """none, recorded (only to the send with the same key) or drawn."""
     calibrations: str = "refitted"
-    """refitted on schedule, or recorded: those that the log holds."""
+    """refitted on schedule, or recorded: those that the log holds. Scores likewise."""
     keep: int = 20
     """Sample paths that are kept."""
 
@@ -143,10 +147,14 @@ def backtest(
     plan: Plan,
     known: Sequence[tuple[Instant, Calibration]],
     *,
+    scored: Mapping[CustomerId, Sequence[Entry]] | None = None,
     first: CustomerId = 1,
     last: CustomerId | None = None,
 ) -> Backtested:
-    """The customers first..last through the period; parts of one plan can be added up."""
+    """The customers first..last through the period; parts of one plan can be added up.
+
+    `scored`: what models would have told of each customer (None: what they told is in the log).
+    """
     result = Backtested()
     since = dict.fromkeys((j.lineage for j in world.programme.journeys.values()), plan.start)
     worlds = [
@@ -155,11 +163,23 @@ def backtest(
     ]
     highest = last if last is not None else tx.identities.last()
     entries = tx.ledger.of_customers(first, highest, until=plan.end)
-    for customer, mine in _by_customer(entries):
+    for customer, told in _by_customer(entries):
+        mine = told if scored is None else with_scores(told, scored.get(customer, ()))
         outcomes = play(customer, mine, worlds, plan)
         _count(result, customer, outcomes, plan)
     result.digest = _digest(result)
     return result
+
+
+def with_scores(entries: Iterable[Entry], scored: Iterable[Entry]) -> list[Entry]:
+    """The entries with these scores in the place of those that were told, by time."""
+    own = [entry for entry in entries if entry.type != SCORED]
+    return sorted([*own, *scored], key=lambda entry: entry.at)
+
+
+def scoring_instants(plan: Plan) -> list[Instant]:
+    """When scores are told: just before the period, so that nothing starts on it, and then on."""
+    return [plan.start - 1, *range(plan.start + SCORE_EVERY, plan.end, SCORE_EVERY)]
 
 
 def play(

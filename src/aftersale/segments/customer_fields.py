@@ -10,6 +10,7 @@ from aftersale.customers.profile import NEVER
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.money import exponent
 from aftersale.models import lifecycle, rfm
+from aftersale.models.scores import SCORES, Score
 from aftersale.segments.fields import Field, Fields, Type, Value
 from aftersale.segments.reading import Reading
 
@@ -93,12 +94,48 @@ def _last_reaction(reading: Reading) -> Instant | None:
     )
 
 
-def _score(kind: str) -> Callable[[Reading], int | None]:
+def _answer(kind: str) -> Callable[[Reading], int | None]:
     def read(reading: Reading) -> int | None:
         answer = reading.profile.answers.get(kind)
         return None if answer is None else answer.score
 
     return read
+
+
+def _said(score: Score) -> Callable[[Reading], Value | None]:
+    def read(reading: Reading) -> Value | None:
+        told = reading.profile.scores.get(score.name)
+        if told is None or told.value is None:
+            return None
+        return round(told.value) if score.type == "instant" else told.value
+
+    return read
+
+
+def _band(score: Score) -> Callable[[Reading], Value | None]:
+    def read(reading: Reading) -> Value | None:
+        told = reading.profile.scores.get(score.name)
+        return (told.band or None) if told is not None else None
+
+    return read
+
+
+def _score_fields() -> list[Field]:
+    found = []
+    for score in SCORES.values():
+        if not score.by_product:
+            found.append(_field(f"score.{score.name}", score.type, score.doc, _said(score)))
+        if score.bands:
+            told = f"Band of score.{score.name}: {', '.join(score.bands)}."
+            found.append(_field(f"score.{score.name}_band", "text", told, _band(score)))
+    return found
+
+
+def score_of(field: str) -> str:
+    """The score that a field tells; empty where it tells none."""
+    space, _, name = field.partition(".")
+    name = name.removesuffix("_band")
+    return name if space == "score" and name in SCORES else ""
 
 
 CUSTOMER_FIELDS = Fields(
@@ -232,8 +269,8 @@ CUSTOMER_FIELDS = Fields(
             "Ratings given (the newest 20).",
             lambda r: len(r.profile.reviews),
         ),
-        _field("survey.nps", "number", "Latest answer to NPS, 0 to 10.", _score("nps")),
-        _field("survey.csat", "number", "Latest answer to CSAT, 1 to 5.", _score("csat")),
+        _field("survey.nps", "number", "Latest answer to NPS, 0 to 10.", _answer("nps")),
+        _field("survey.csat", "number", "Latest answer to CSAT, 1 to 5.", _answer("csat")),
         _field(
             "looks.last_at",
             "instant",
@@ -246,5 +283,6 @@ CUSTOMER_FIELDS = Fields(
             "When a message was last opened or clicked.",
             _last_reaction,
         ),
+        *_score_fields(),
     )
 )

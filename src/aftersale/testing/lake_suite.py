@@ -73,6 +73,20 @@ class LakeSuite:
         assert {name: table.schema() for name, table in lake.tables().items()} == TABLES
         assert all(rows == [] for rows in content(lake).values())
 
+    def test_what_is_held_is_a_table_until_the_block_ends(self, lake: Lake) -> None:
+        """It can be read several times; two at once do not mix, and afterwards it is gone."""
+        lake.begin(ZONE)
+        lake.append(rows_of(order(1, 1), order(2, 2)), after=0, upto=2, mark="m")
+        orders = lake.tables()["orders"]
+        with (
+            lake.held(orders.filter(orders.customer == 1)) as one,
+            lake.held(orders.select("customer")) as other,
+        ):
+            assert lake.columns(one.select("customer"))["customer"].tolist() == [1]
+            assert sorted(lake.columns(other)["customer"].tolist()) == [1, 2]
+        with raises(Exception):
+            lake.run(one)
+
     def test_what_is_appended_is_there_with_its_types(self, lake: Lake) -> None:
         """A row comes back as it was laid out."""
         lake.begin(ZONE)
@@ -85,7 +99,14 @@ class LakeSuite:
         extent = lake.extent()
         assert extent is not None
         assert (extent.upto, extent.mark, extent.zone) == (2, "m", ZONE)
-        assert extent.rows == {"orders": 1, "lines": 2, "undone": 0, "signals": 1, "merges": 0}
+        assert extent.rows == {
+            "orders": 1,
+            "lines": 2,
+            "undone": 0,
+            "signals": 1,
+            "scored": 0,
+            "merges": 0,
+        }
 
     def test_what_is_appended_again_is_not_added(self, lake: Lake) -> None:
         """A stretch of positions acts once; a gap before it is a mistake."""

@@ -23,7 +23,7 @@ from aftersale.kernel.instants import Instant
 from aftersale.turn.arbiter import hold_slot
 from aftersale.turn.course import Course
 from aftersale.turn.decision import Decision
-from aftersale.turn.programme import CHANGES_ORDERS, STOPS, Graph, Programme, World
+from aftersale.turn.programme import STOPS, Graph, Programme, World
 from aftersale.turn.slots import is_paused
 from aftersale.turn.starts import arm_dates, is_returned, start_at, start_on
 from aftersale.turn.state import NOTHING, Arm, State
@@ -230,7 +230,7 @@ def _take(course: Course, entry: Entry) -> None:
     news = fold(course.state.profile, entry)
     kind, programme = entry.type, course.programme
     course.touched = True
-    if kind in CHANGES_ORDERS or programme.moves_always:
+    if kind in programme.moves_dates or programme.moves_always:
         course.reading.changed()
         course.dates_moved = bool(programme.dates)
     elif kind in programme.moves_waits:

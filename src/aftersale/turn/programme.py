@@ -15,6 +15,8 @@ from aftersale.segments.reading import Reading
 
 KEPT_CONTACTS: Duration = 30 * DAY
 
+SCORED = "score.changed"
+
 CHANGES_ORDERS = frozenset(
     {
         "order.completed",
@@ -26,11 +28,13 @@ CHANGES_ORDERS = frozenset(
 )
 """Types of event that change what the customer bought and kept, and so its dates."""
 
+
 MOVES_WAITS = {
     "order.": CHANGES_ORDERS | {"order.delivered", "order.shipped"},
-    "refill.": CHANGES_ORDERS | {"order.delivered"},
+    "refill.": CHANGES_ORDERS | {"order.delivered", SCORED},
     "orders.": CHANGES_ORDERS,
     "lifecycle.": CHANGES_ORDERS,
+    "score.": frozenset({SCORED}),
 }
 """How the name of a date begins → types of event that can move it."""
 
@@ -88,9 +92,12 @@ class Programme:
         *,
         catalogue: Catalogue | None = None,
         archive: Iterable[Journey] = (),
+        scores: frozenset[str] = frozenset(),
     ) -> None:
+        """`scores`: the names of those that a condition or a date looks at."""
         self.version = version
         self.policy = policy
+        self.scores = scores
         self.catalogue = catalogue or Catalogue()
         self.journeys = {journey.name: journey for journey in journeys}
         self.graphs = {
@@ -107,13 +114,17 @@ class Programme:
         self.paused = frozenset(name for name, j in self.journeys.items() if j.paused)
         self.dates = tuple(j for j in self.journeys.values() if j.start.at)
         self.moves_always = any(
-            not journey.start.at.startswith(("lifecycle.", "orders.")) for journey in self.dates
+            not journey.start.at.startswith(("lifecycle.", "orders.", "score."))
+            for journey in self.dates
         )
         """Whether dates hang on more than what was bought, so that any event can move them."""
         self.watched = frozenset(kind for graph in self.graphs.values() for kind in graph.watched)
+        scored = any(journey.start.at.startswith("score.") for journey in self.dates)
+        self.moves_dates = CHANGES_ORDERS | ({SCORED} if scored else frozenset())
+        """Types of event that can move the dates on which journeys start."""
         self.moves_waits = frozenset(k for g in self.graphs.values() for k in g.moved_by)
         self.relevant = (
-            self.watched | self.starts.keys() | self.moves_waits | CHANGES_ORDERS | STOPS
+            self.watched | self.starts.keys() | self.moves_waits | self.moves_dates | STOPS
         )
         """Types of event that can do more than change the profile."""
 

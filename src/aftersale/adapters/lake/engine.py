@@ -20,6 +20,7 @@ class DuckEngine:
     """One connection to DuckDB in memory; for one thread at a time."""
 
     def __init__(self, folder: Path | None, *, memory_mb: int, threads: int) -> None:
+        self._held = 0
         options: dict[str, Any] = {
             "memory_limit": f"{memory_mb}MB",
             "autoinstall_known_extensions": False,
@@ -45,6 +46,18 @@ class DuckEngine:
         """What the expression comes to."""
         with _told():
             return self.backend.to_pyarrow(expression.as_table())
+
+    @contextmanager
+    def held(self, expression: Expr) -> Iterator[Table]:
+        """What the expression comes to, as a table that is gone after the block."""
+        self._held += 1
+        name = f"held_{self._held}"
+        with _told():
+            table = self.backend.create_table(name, expression.as_table(), temp=True)
+        try:
+            yield table
+        finally:
+            self.backend.con.execute(f"DROP TABLE {name}")
 
     def columns(self, expression: Expr) -> dict[str, Any]:
         """The same as NumPy arrays by column."""

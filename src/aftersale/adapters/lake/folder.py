@@ -25,6 +25,8 @@ from aftersale.kernel.instants import Instant
 from aftersale.programme.lake import Extent
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pyarrow as pa
     from ibis.expr.types import Expr, Table
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 4_000_000
 """A file of more rows is not put together with others."""
 
-NAMES = ("orders", "lines", "undone", "signals", "merges")
+NAMES = ("orders", "lines", "undone", "signals", "scored", "merges")
 
 
 class FolderLake:
@@ -183,6 +185,10 @@ class FolderLake:
     def columns(self, expression: "Expr") -> dict[str, Any]:
         """The same as NumPy arrays by column."""
         return self._reader().columns(expression)
+
+    def held(self, expression: "Expr") -> "AbstractContextManager[Table]":
+        """What the expression comes to, as a table for the length of the block."""
+        return self._reader().held(expression)
 
     def put_scores(self, name: str, scores: "pa.Table", as_of: Instant) -> None:
         """Keep scores in the place of older ones of that name."""

@@ -1,0 +1,325 @@
+"""What does each model say of every customer, as of an instant?
+
+Only what had happened by then is read, so the same call tells today's scores and those that could
+be known in the past. A model that does not earn its place on that past says nothing.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from time import perf_counter
+
+import ibis
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from aftersale.features.purchases import kept, kept_lines, paid_days, parts, totals_of
+from aftersale.kernel.ids import digest16
+from aftersale.kernel.instants import DAY, Instant
+from aftersale.kernel.money import exponent
+from aftersale.kernel.zones import day_number, instants_at
+from aftersale.models import buying, churn, judging, next_purchase, run_out, spending
+from aftersale.models.buying import Whole
+from aftersale.models.gammas import Numbers
+from aftersale.models.scores import SCORES
+from aftersale.models.value import Scoring, summarise
+from aftersale.programme.lake import Lake
+from aftersale.runtime.past import past
+
+DISCOUNT = 0.1
+"""A year's discount of what is spent later, as `value` has it."""
+SHARES = (0.2, 0.4, 0.6, 0.8)
+"""Where the bands of value begin: fifths of the customers of one currency."""
+
+Clock = Callable[[], float]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the models read, as of an instant."""
+
+    until: Instant
+    day: int
+    """The last day that counts, on the calendar of the shop's zone."""
+    zone: str
+    purchases: tuple[Whole, Whole, Numbers]
+    """Customer, day and amount (`features.purchases.paid_days`)."""
+    currencies: dict[str, Whole]
+    """Currency → customers whose main currency it is, ascending."""
+    lines: tuple[Whole, Whole, Whole, Whole]
+    """Customer, item, day and quantity of each line that was kept."""
+    items: tuple[str, ...]
+    """Item → product."""
+    supply: Numbers
+    """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What one model is, how it did on the shop's own past, and whether it is in use."""
+
+    name: str
+    version: str
+    rows: int
+    """Customers (or customers and products) of whom it says something."""
+    measure: str
+    """What the two figures count; lower is better."""
+    baseline: float | None
+    """Of the better simple way; None where nothing could be judged."""
+    model: float | None
+    verdict: str
+    """on, or off."""
+    why: str
+    """Why it is off, or on which lower step of its ladder it stands."""
+    seconds: float
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What one model says."""
+
+    card: Card
+    customer: Whole
+    value: Numbers
+    band: Whole
+    """Place in the score's bands; empty for a score without."""
+    item: Whole
+    """Place in `Facts.items`; empty for a score of a customer alone."""
+    low: Numbers
+    high: Numbers
+    """The bounds that hold the value nine times of ten."""
+    reasons: tuple[str, ...] = ()
+    reason: NDArray[np.int64] = np.zeros((0, 0), np.int64)
+    """(rows, 3): places in `reasons`, the weightiest first, -1 for none."""
+
+
+def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float]) -> Facts:
+    """Read what was bought and kept up to the instant. `supply_days`: by product."""
+    history = past(lake, until)
+    with ExitStack() as stack:
+        of = parts(history, until, lambda table: stack.enter_context(lake.held(table)))
+        told = kept(history, until, of)
+        bought = stack.enter_context(
+            lake.held(told.select("customer", "at", "day", "currency", "total", "paid"))
+        )
+        main = lake.run(totals_of(bought).select("customer", "currency").order_by("customer"))
+        days = lake.columns(paid_days(bought, ibis.memtable(main)))
+        lines = lake.run(
+            kept_lines(history, until, of).select("customer", "product", "day", "quantity")
+        )
+    product = lines["product"].combine_chunks().dictionary_encode()
+    items = tuple(product.dictionary.to_pylist())
+    currency = main["currency"].combine_chunks().dictionary_encode()
+    codes, customers = currency.indices.to_numpy(zero_copy_only=False), main["customer"].to_numpy()
+    return Facts(
+        until,
+        day_number(until, zone),
+        zone,
+        (
+            days["customer"].astype(np.int64),
+            days["day"].astype(np.int64),
+            days["amount"].astype(np.float64),
+        ),
+        {
+            name: customers[codes == code]
+            for code, name in enumerate(currency.dictionary.to_pylist())
+        },
+        (
+            lines["customer"].to_numpy(),
+            product.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+            lines["day"].to_numpy().astype(np.int64),
+            lines["quantity"].to_numpy(),
+        ),
+        items,
+        np.array([supply_days.get(item, 0.0) for item in items]),
+    )
+
+
+def estimate(
+    known: Facts, *, only: Collection[str] = SCORES.keys(), clock: Clock = perf_counter
+) -> list[Said]:
+    """What the models say of what is known, in the order of `SCORES`."""
+    found = []
+    for name in SCORES:
+        if name not in only:
+            continue
+        began = clock()
+        said = _MODELS[name](known)
+        card = msgspec.structs.replace(said.card, seconds=clock() - began)
+        found.append(msgspec.structs.replace(said, card=card))
+    return found
+
+
+def table(said: Said, known: Facts) -> pa.Table:
+    """The scores as they are kept: customer, product, value, band, low, high and reasons."""
+    bands = SCORES[said.card.name].bands
+    rows = len(said.customer)
+
+    def words(places: NDArray[np.int64], names: tuple[str, ...]) -> pa.Array:
+        """The names at the places, nothing for -1."""
+        codes = pa.array(places.astype(np.int32), mask=places < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
+
+    nothing = np.full(rows, -1)
+    columns = {
+        "customer": pa.array(said.customer, pa.int64()),
+        "product": words(said.item if len(said.item) else nothing, known.items).fill_null(""),
+        "value": pa.array(said.value, pa.float64()),
+        "band": words(said.band if len(said.band) else nothing, bands).fill_null(""),
+        "low": pa.array(said.low, pa.float64()),
+        "high": pa.array(said.high, pa.float64()),
+    }
+    for n in range(said.reason.shape[1]):
+        columns[f"reason_{n + 1}"] = words(said.reason[:, n], said.reasons)
+    return pa.table(columns)
+
+
+def _silent(card: Card) -> Said:
+    whole, numbers = np.zeros(0, np.int64), np.zeros(0)
+    return Said(card, whole, numbers, whole, whole, numbers, numbers)
+
+
+def _churn(known: Facts) -> Said:
+    model = churn.learn(known.purchases, known.day)
+    by_way = {one.way: one for one in model.judged}
+    # Where the past is too short to learn twice, the closed form was judged in its place.
+    judged = model.way if model.way in by_way else "closed-form"
+    mine = by_way.get(judged)
+    others = [one.brier for way, one in by_way.items() if way != judged]
+    why = "; ".join(churn.FLAGS[flag] for flag in model.flags)
+    card = Card(
+        "churn", model.version, 0, "Brier score",
+        min(others, default=None) if mine else None,
+        mine.brier if mine else None,
+        "off" if model.way == "none" else "on",
+        why, 0.0,
+    )  # fmt: skip
+    if model.way == "none":
+        return _silent(card)
+    scores = churn.score(model, known.purchases)
+    return Said(
+        msgspec.structs.replace(card, rows=len(scores.customer)),
+        scores.customer,
+        scores.churn,
+        scores.band,
+        np.zeros(0, np.int64),
+        scores.low,
+        scores.high,
+        tuple(churn.REASONS.get(reason, reason) for reason in scores.reasons),
+        scores.drivers,
+    )
+
+
+def _next_order(known: Facts) -> Said:
+    model = next_purchase.learn(known.purchases, known.day)
+    off = {one.way: one.mae for one in model.judged}
+    card = Card(
+        "next_order", _version(model), 0, "days off, mean",
+        off.get("shop"), off.get(model.way, off.get("closed-form")),
+        "off" if model.way == "none" else "on",
+        "; ".join(next_purchase.FLAGS[flag] for flag in model.flags), 0.0,
+    )  # fmt: skip
+    days = next_purchase.tell(model, known.purchases)
+
+    noons = np.array(
+        [
+            float(instants_at((known.day + n) * DAY + DAY // 2, known.zone)[0])
+            for n in range(model.horizon + 1)
+        ]
+    )
+
+    def instants(after: Numbers) -> Numbers:
+        """Noon of the day, on the clock of the shop's zone."""
+        found: Numbers = noons[np.round(after).astype(np.int64)]
+        return found
+
+    return Said(
+        msgspec.structs.replace(card, rows=len(days.customer)),
+        days.customer,
+        instants(days.middle),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+        instants(days.early),
+        instants(days.late),
+    )
+
+
+def _value(known: Facts) -> Said:
+    customer, day, amount = known.purchases
+    most = max(known.currencies.values(), key=len, default=np.zeros(0, np.int64))
+    judged = judging.judge(customer, day, np.where(_among(customer, most), amount, -1.0), known.day)
+    ways = {guess.way: guess.rmse for guess in judged.purchases}
+    card = Card(
+        "value", "", 0, "root mean squared error of purchases",
+        min((rmse for way, rmse in ways.items() if way != "model"), default=None),
+        ways.get("model"),
+        "off" if judged.off else "on",
+        judged.off or judged.spend_off, 0.0,
+    )  # fmt: skip
+    if judged.off:
+        return _silent(card)
+    customers, buyers = summarise(customer, day, amount, known.day)
+    model = buying.fit(buying.distinct(buyers.frequency, buyers.recency, buyers.age))
+    value, low, high = (np.zeros(len(customers)) for _ in range(3))
+    band = np.zeros(len(customers), np.int64)
+    versions = [_version(model)]
+    for currency, mine in sorted(known.currencies.items()):
+        chosen = _among(customers, mine)
+        some = buyers.some(chosen)
+        spend = spending.fit(some.paid_days, some.paid_mean)
+        if judged.spend_off or not spend.fitted:
+            spend = spending.flat(some.paid_days, some.paid_mean)
+        worth = Scoring(some).worth(model, spend, discount=DISCOUNT)
+        unit = 10 ** exponent(currency)
+        value[chosen] = worth.value / unit
+        low[chosen], high[chosen] = (end / unit for end in worth.bounds())
+        cuts = np.quantile(worth.value, SHARES, method="lower")
+        band[chosen] = np.searchsorted(cuts, worth.value, "right")
+        versions.append(_version(spend))
+    card = msgspec.structs.replace(
+        card, version=digest16(*versions).hex()[:12], rows=len(customers)
+    )
+    return Said(card, customers, value, band, np.zeros(0, np.int64), low, high)
+
+
+def _run_out(known: Facts) -> Said:
+    customer, item, day, quantity = known.lines
+    judged = run_out.judge(customer, item, day, quantity, until=known.day, supply=known.supply)
+    baseline = min(judged.median, judged.censored_median)
+    card = Card(
+        "run_out", run_out.VERSION, 0, "days off, mean",
+        baseline or None, judged.model or None, "off" if judged.off else "on", judged.off, 0.0,
+    )  # fmt: skip
+    if judged.off:
+        return _silent(card)
+    found = run_out.forecast(
+        run_out.gaps_of(customer, item, day, quantity, known.day), known.supply
+    )
+    # Who bought an item once may never want it again: only repeats tell that it is used up.
+    own = found.gaps > 0
+    return Said(
+        msgspec.structs.replace(card, rows=int(own.sum())),
+        found.customer[own],
+        found.days[own],
+        np.zeros(0, np.int64),
+        found.item[own],
+        found.low[own],
+        found.high[own],
+    )
+
+
+_MODELS: dict[str, Callable[[Facts], Said]] = {
+    "churn": _churn,
+    "next_order": _next_order,
+    "value": _value,
+    "run_out": _run_out,
+}
+
+
+def _version(model: msgspec.Struct) -> str:
+    """Twelve letters that change when any parameter does."""
+    return digest16(msgspec.json.encode(model)).hex()[:12]
+
+
+def _among(customer: Whole, some: Whole) -> NDArray[np.bool_]:
+    """Which of the customers are in an ascending list."""
+    place = np.minimum(np.searchsorted(some, customer), max(len(some) - 1, 0))
+    return some[place] == customer if len(some) else np.zeros(len(customer), np.bool_)

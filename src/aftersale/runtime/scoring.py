@@ -1,0 +1,198 @@
+"""What do the models say today, and what of that enters the ledger?
+
+Every score of everybody is kept in the lake. The ledger gets those that the programme in force
+looks at, where they have changed enough (`models.scores`): decisions see only the ledger, so they
+can be repeated, and a backtest finds the scores as they were known then.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+
+import ibis
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aftersale.events.event import Entry
+from aftersale.events.vocabulary import ScoreChanged, encode_body
+from aftersale.kernel.ids import CustomerId
+from aftersale.kernel.instants import Instant
+from aftersale.ledger.ports import NewEntry
+from aftersale.models.scores import SCORES, moved
+from aftersale.programme.lake import Lake
+from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.app import App
+from aftersale.runtime.collector import without_collector
+from aftersale.runtime.estimating import Card, Facts, estimate, facts, table
+from aftersale.runtime.flowing import flow
+from aftersale.runtime.intake import own_entry
+from aftersale.runtime.past import past
+from aftersale.turn.programme import World
+
+CARDS = "models"
+"""Under which the cards of the models are kept in the store."""
+TOLD_AT_ONCE = 10_000
+"""Events of one transaction."""
+_KEYS = ("customer", "product")
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """What one scoring did."""
+
+    until: Instant
+    customers: int
+    """That bought something and kept it."""
+    cards: list[Card]
+    told: dict[str, int]
+    """Score → events that entered the ledger."""
+
+
+class Cards(msgspec.Struct, frozen=True):
+    """The newest cards, as they are kept."""
+
+    until: Instant
+    cards: list[Card]
+
+
+def score(
+    app: App,
+    *,
+    until: Instant | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scored:
+    """Bring the lake up to date, let every model speak, keep all and tell what has changed.
+
+    `until`: score as of that instant and keep nothing (None: now, and keep).
+    """
+    store, lake = app.store, app.lake
+    with store.read() as tx:
+        world = app.worlds.now(tx)
+        now = app.now(tx) if until is None else until
+        past_only = tx.journal.last() is None
+    flow(store, lake, world.programme.policy.zone, progress=progress)
+    known = facts_of(lake, world, now)
+    said = estimate(known)
+    told: dict[str, int] = {}
+    if until is None:
+        wanted = world.programme.scores
+        before = told_before(lake, now)
+        for one in said:
+            kept = table(one, known)
+            lake.put_scores(one.card.name, kept, now)
+            if one.card.name in wanted:
+                changed = changes(one.card.name, before, kept)
+                told[one.card.name] = _tell(store, one.card, changed, now, history=past_only)
+        with store.write() as tx:
+            tx.meta.set(CARDS, msgspec.to_builtins(Cards(now, [one.card for one in said])))
+    customers = sum(len(mine) for mine in known.currencies.values())
+    return Scored(now, customers, [one.card for one in said], told)
+
+
+def kept_cards(tx: Transaction) -> Cards | None:
+    """The cards of the newest scoring; None where nothing was scored yet."""
+    told = tx.meta.get(CARDS)
+    return None if told is None else msgspec.convert(told, Cards)
+
+
+def facts_of(lake: Lake, world: World, until: Instant) -> Facts:
+    """What the models read of this store as of the instant."""
+    supply = {p.id: p.supply_days for p in world.catalogue.products.values() if p.supply_days}
+    return facts(lake, until, world.programme.policy.zone, supply)
+
+
+def told_before(lake: Lake, until: Instant) -> dict[str, pa.Table]:
+    """Score → what the ledger told last: customer, product, value and band."""
+    scored = past(lake, until)["scored"]
+    latest = ibis.window(
+        group_by=["customer", "score", "product"],
+        order_by=[scored.at.desc(), scored.position.desc()],
+    )
+    newest = scored.mutate(nth=ibis.row_number().over(latest))
+    rows = newest.filter(newest.nth == 0).select("score", *_KEYS, "value", "band")
+    found = lake.run(rows)
+    names = found["score"].to_pylist() if found.num_rows else []
+    which = np.array(names, dtype=object)
+    return {
+        name: found.filter(which == name).drop_columns(["score"]) for name in sorted(set(names))
+    }
+
+
+def changes(name: str, before: dict[str, pa.Table], now: pa.Table) -> pa.Table:
+    """The rows that are to be told: customer, product, value (null: nothing more) and band."""
+    now = now.select([*_KEYS, "value", "band"])
+    old = before.get(name, now.slice(0, 0)).rename_columns([*_KEYS, "old_value", "old_band"])
+    both = now.join(old, keys=list(_KEYS), join_type="full outer")
+    value = pc.fill_null(both["value"], float("nan")).to_numpy()
+    old_value = pc.fill_null(both["old_value"], float("nan")).to_numpy()
+    band = pc.fill_null(both["band"], "")
+    other = pc.not_equal(band, pc.fill_null(both["old_band"], "")).to_numpy(zero_copy_only=False)
+    chosen = pa.array(moved(SCORES[name], old_value, value) | other)
+    return both.set_column(both.schema.get_field_index("band"), "band", band).select(
+        [*_KEYS, "value", "band"]
+    ).filter(chosen).sort_by([(key, "ascending") for key in _KEYS])  # fmt: skip
+
+
+def after(before: dict[str, pa.Table], name: str, told: pa.Table) -> dict[str, pa.Table]:
+    """What was told last, once these rows have been told too."""
+    old = before.get(name)
+    if old is None or not old.num_rows:
+        return {**before, name: told}
+    kept = old.join(told.select(list(_KEYS)), keys=list(_KEYS), join_type="left anti")
+    return {**before, name: pa.concat_tables([kept.select(told.column_names), told])}
+
+
+def bodies(card: Card, changed: pa.Table) -> Iterator[tuple[CustomerId, ScoreChanged]]:
+    """The events of the rows, by customer."""
+    columns = (changed[name].to_pylist() for name in (*_KEYS, "value", "band"))
+    for customer, product, value, band in zip(*columns, strict=True):
+        told = None if value is None else float(f"{value:.17g}" if value > 1e9 else f"{value:.6g}")
+        yield (
+            customer,
+            ScoreChanged(
+                score=card.name, product=product, value=told, band=band, version=card.version
+            ),
+        )
+
+
+def _tell(store: Store, card: Card, changed: pa.Table, now: Instant, *, history: bool) -> int:
+    number = 0
+    for start in range(0, changed.num_rows, TOLD_AT_ONCE):
+        with without_collector(), store.write() as tx:
+            entries = [
+                _entry(customer, body, now, history=history)
+                for customer, body in bodies(card, changed.slice(start, TOLD_AT_ONCE))
+            ]
+            seen = tx.ledger.seen([entry.key for entry in entries])
+            new = [entry for entry in entries if entry.key not in seen]
+            tx.ledger.append(new)
+            number += len(new)
+    return number
+
+
+def _entry(customer: CustomerId, body: ScoreChanged, at: Instant, *, history: bool) -> NewEntry:
+    name = f"score:{body.score}:{body.product}:{customer}:{at}"
+    return own_entry(
+        "score.changed", name, encode_body(body), at, customer=customer, history=history
+    )
+
+
+def scored_then(
+    lake: Lake, world: World, instants: Collection[Instant]
+) -> dict[CustomerId, list[Entry]]:
+    """Customer → what would have been told it at these instants, by time.
+
+    At each instant only what had happened by then is read. The lake must reach that far.
+    """
+    wanted = world.programme.scores
+    found: dict[CustomerId, list[Entry]] = {}
+    before: dict[str, pa.Table] = {}
+    for at in sorted(instants) if wanted else ():
+        known = facts_of(lake, world, at)
+        for one in estimate(known, only=wanted):
+            changed = changes(one.card.name, before, table(one, known))
+            before = after(before, one.card.name, changed)
+            for customer, body in bodies(one.card, changed):
+                found.setdefault(customer, []).append(
+                    Entry(0, customer, "score.changed", at, at, body, source="aftersale")
+                )
+    return found
