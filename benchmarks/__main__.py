@@ -21,6 +21,7 @@ from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encod
 from benchmarks.flowing import lake_flow
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
+from benchmarks.scoring import score_1m, score_5m
 from benchmarks.send import send_smtp
 from benchmarks.value import value_all, value_cdnow, value_fit
 
@@ -52,8 +53,10 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "memory-sqlite": memory_sqlite,
     "value-10m": value_all,
     "churn-1m": churn_all,
+    "score-1m": score_1m,
+    "score-5m": score_5m,
 }
-SLOW = ("memory-sqlite", "value-10m", "churn-1m")
+SLOW = ("memory-sqlite", "value-10m", "churn-1m", "score-1m", "score-5m")
 """Measured only where they are named."""
 
 

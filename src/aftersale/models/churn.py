@@ -24,6 +24,7 @@ from aftersale.models.chances import Measured, measure
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
 from aftersale.models.rhythms import FAMILIES, Others, Rhythms, rhythms
+from aftersale.models.sample import sample
 from aftersale.models.spending import Spending
 from aftersale.models.value import TAIL, spread_of_estimates
 
@@ -64,8 +65,6 @@ ENOUGH_KNOWN = 30
 """Customers below which there is no base rate."""
 _EARLIER = (0, 15, 30, 45, 60)
 """Days by which the days that are learnt from lie apart: five views, each with its own past."""
-_MOST_LEARNT = 100_000
-"""Customers to learn from; of more every second, third, ... is taken."""
 _LEAST_CHANCE = 1e-9
 
 Purchases = tuple[Whole, Whole, Numbers]
@@ -135,7 +134,9 @@ def learn(
 
     `others` gives further numbers of customers as of a day; each must be a fact of that day.
     """
-    some = _sample(_upto(purchases, until))
+    customer, day, amount = purchases
+    chosen = sample(customer) & (day <= until)
+    some = customer[chosen], day[chosen], amount[chosen]
     found = _learn(some, until, horizon, others)
     if found.way == "none":
         return found
@@ -389,16 +390,6 @@ def _upto(purchases: Purchases, until: int) -> Purchases:
     customer, day, amount = purchases
     known = day <= until
     return (customer, day, amount) if known.all() else (customer[known], day[known], amount[known])
-
-
-def _sample(purchases: Purchases) -> Purchases:
-    """All purchases of some customers, evenly spread over their numbers, where there are many."""
-    customer, day, amount = purchases
-    who = np.unique(customer)
-    if len(who) <= _MOST_LEARNT:
-        return purchases
-    mine = np.isin(customer, who[:: -(-len(who) // _MOST_LEARNT)])
-    return customer[mine], day[mine], amount[mine]
 
 
 def _ninetieth(purchases: Purchases, cut: int) -> float:

@@ -17,6 +17,7 @@ from aftersale.models.churn import HORIZON, LEAST_PAST, Purchases
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic
 from aftersale.models.rhythms import Rhythms, rhythms
+from aftersale.models.sample import sample
 
 WAYS = ("both", "closed-form", "learned", "none")
 """`learned` alone is only looked at: it was never nearer by more than chance."""
@@ -86,6 +87,8 @@ class Days(msgspec.Struct, frozen=True):
 
 def learn(purchases: Purchases, until: int, *, horizon: int = HORIZON) -> NextPurchase:
     """The way that the last horizon allows, fitted to everything up to `until`."""
+    chosen = sample(purchases[0])
+    purchases = purchases[0][chosen], purchases[1][chosen], purchases[2][chosen]
     model = _fit(purchases, until, horizon)
     if model.way == "none":
         return model

@@ -22,6 +22,7 @@ import numpy as np
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.lifecycle import survivor_quantile
+from aftersale.models.sample import sample
 from aftersale.models.value import TAIL
 
 VERSION = "run-out-1"
@@ -317,6 +318,8 @@ def judge(
     cut = until - HELD_OUT if cut is None else cut
     good = (day <= until) & (quantity > 0)
     span = until - int(day[good].min()) + 1 if good.any() else 0
+    chosen = good & sample(customer)
+    customer, item, day, quantity = (c[chosen] for c in (customer, item, day, quantity))
     short = f"{span} days of history, {LEAST_DAYS} are needed" if span < LEAST_DAYS else ""
     before = gaps_of(customer, item, day, quantity, cut)
     after = gaps_of(customer, item, day, quantity, until)

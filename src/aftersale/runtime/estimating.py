@@ -7,6 +7,7 @@ be known in the past. A model that does not earn its place on that past says not
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from time import perf_counter
+from typing import Any
 
 import ibis
 import msgspec
@@ -14,14 +15,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from aftersale.features import leanings
 from aftersale.features.purchases import kept, kept_lines, paid_days, parts, totals_of
 from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.money import exponent
 from aftersale.kernel.zones import day_number, instants_at
-from aftersale.models import buying, churn, judging, next_purchase, run_out, spending
+from aftersale.models import buying, churn, judging, leaning, next_purchase, run_out, spending
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.leaning import Sums
 from aftersale.models.scores import SCORES
 from aftersale.models.value import Scoring, summarise
 from aftersale.programme.lake import Lake
@@ -31,6 +34,14 @@ DISCOUNT = 0.1
 """A year's discount of what is spent later, as `value` has it."""
 SHARES = (0.2, 0.4, 0.6, 0.8)
 """Where the bands of value begin: fifths of the customers of one currency."""
+
+BANDS = {
+    "engagement": (0.4, 0.8),
+    "satisfaction": (3.0, 4.0),
+    "price_sensitivity": (0.3, 0.7),
+    "health": (0.4, 0.7),
+}
+"""Where the second and the third band begin."""
 
 Clock = Callable[[], float]
 
@@ -50,6 +61,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Customer, item, day and quantity of each line that was kept."""
     items: tuple[str, ...]
     """Item → product."""
+    observed: dict[str, tuple[Whole, Sums, Sums]]
+    """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
     supply: Numbers
     """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
 
@@ -105,6 +118,13 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
         lines = lake.run(
             kept_lines(history, until, of).select("customer", "product", "day", "quantity")
         )
+        signals = history["signals"]
+        observed = {
+            "engagement": leanings.active_weeks(of.stands, signals, until),
+            "satisfaction": leanings.opinions(signals, until),
+            "price_sensitivity": leanings.discounted(of.stands, until),
+        }
+        sums = {name: _sums(lake.columns(found)) for name, found in observed.items()}
     product = lines["product"].combine_chunks().dictionary_encode()
     items = tuple(product.dictionary.to_pylist())
     currency = main["currency"].combine_chunks().dictionary_encode()
@@ -129,23 +149,36 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
             lines["quantity"].to_numpy(),
         ),
         items,
+        sums,
         np.array([supply_days.get(item, 0.0) for item in items]),
     )
+
+
+def _sums(columns: Mapping[str, Any]) -> tuple[Whole, Sums, Sums]:
+    """The halves as they come from the engine, by customer."""
+    order = np.argsort(columns["customer"], kind="stable")
+    first, second = (
+        Sums(*(columns[f"{what}_{half}"][order] for what in ("count", "total", "squares")))
+        for half in (0, 1)
+    )
+    return columns["customer"][order].astype(np.int64), first, second
 
 
 def estimate(
     known: Facts, *, only: Collection[str] = SCORES.keys(), clock: Clock = perf_counter
 ) -> list[Said]:
     """What the models say of what is known, in the order of `SCORES`."""
-    found = []
-    for name in SCORES:
-        if name not in only:
-            continue
-        began = clock()
-        said = _MODELS[name](known)
-        card = msgspec.structs.replace(said.card, seconds=clock() - began)
-        found.append(msgspec.structs.replace(said, card=card))
-    return found
+    found: dict[str, Said] = {}
+
+    def ask(name: str) -> Said:
+        if name not in found:
+            began = clock()
+            said = _MODELS[name](known, ask)
+            card = msgspec.structs.replace(said.card, seconds=clock() - began)
+            found[name] = msgspec.structs.replace(said, card=card)
+        return found[name]
+
+    return [ask(name) for name in SCORES if name in only]
 
 
 def table(said: Said, known: Facts) -> pa.Table:
@@ -177,7 +210,7 @@ def _silent(card: Card) -> Said:
     return Said(card, whole, numbers, whole, whole, numbers, numbers)
 
 
-def _churn(known: Facts) -> Said:
+def _churn(known: Facts, _: "_Ask") -> Said:
     model = churn.learn(known.purchases, known.day)
     by_way = {one.way: one for one in model.judged}
     # Where the past is too short to learn twice, the closed form was judged in its place.
@@ -208,7 +241,7 @@ def _churn(known: Facts) -> Said:
     )
 
 
-def _next_order(known: Facts) -> Said:
+def _next_order(known: Facts, _: "_Ask") -> Said:
     model = next_purchase.learn(known.purchases, known.day)
     off = {one.way: one.mae for one in model.judged}
     card = Card(
@@ -242,7 +275,7 @@ def _next_order(known: Facts) -> Said:
     )
 
 
-def _value(known: Facts) -> Said:
+def _value(known: Facts, _: "_Ask") -> Said:
     customer, day, amount = known.purchases
     most = max(known.currencies.values(), key=len, default=np.zeros(0, np.int64))
     judged = judging.judge(customer, day, np.where(_among(customer, most), amount, -1.0), known.day)
@@ -280,7 +313,7 @@ def _value(known: Facts) -> Said:
     return Said(card, customers, value, band, np.zeros(0, np.int64), low, high)
 
 
-def _run_out(known: Facts) -> Said:
+def _run_out(known: Facts, _: "_Ask") -> Said:
     customer, item, day, quantity = known.lines
     judged = run_out.judge(customer, item, day, quantity, until=known.day, supply=known.supply)
     baseline = min(judged.median, judged.censored_median)
@@ -306,10 +339,95 @@ def _run_out(known: Facts) -> Said:
     )
 
 
-_MODELS: dict[str, Callable[[Facts], Said]] = {
+def _leaning(name: str) -> "_Model":
+    """A score that is the mean of many small observations."""
+
+    def say(known: Facts, _: "_Ask") -> Said:
+        customer, first, second = known.observed[name]
+        model = leaning.fit(first, second)
+        noise = f"reliability {model.reliability:.2f}"
+        if model.noisy:
+            noise += ": mostly chance, so look at its band and not at the number"
+        card = Card(
+            name, _version(model), 0, "squared error of one half, told from the other",
+            model.constant if model.judged else None, model.error if model.judged else None,
+            "off" if model.off else "on", model.off or noise, 0.0,
+        )  # fmt: skip
+        if model.off:
+            return _silent(card)
+        value, reach = leaning.tell(model, first + second)
+        low, high = value - reach, value + reach
+        if name == "engagement":
+            # Nobody does something every week, so how much is much is told by the others.
+            ends = (np.searchsorted(np.sort(value), end) / len(value) for end in (low, high))
+            value, (low, high) = leaning.standing(value), ends
+        least, most = (1.0, 5.0) if name == "satisfaction" else (0.0, 1.0)
+        return Said(
+            msgspec.structs.replace(card, rows=len(customer)),
+            customer,
+            value,
+            np.searchsorted(BANDS[name], value, "right"),
+            np.zeros(0, np.int64),
+            np.clip(low, least, most),
+            np.clip(high, least, most),
+        )
+
+    return say
+
+
+def _health(known: Facts, ask: "_Ask") -> Said:
+    """The mean of what is known of three things that each make a customer stay."""
+    parts = [ask(name) for name in ("churn", "satisfaction", "engagement")]
+    told = [one for one in parts if one.card.verdict == "on"]
+    card = Card(
+        "health", digest16(*(one.card.version for one in told)).hex()[:12], 0,
+        "judged by its parts", None, None, "on" if told else "off",
+        f"made of {', '.join(one.card.name for one in told)}" if told else "no part of it is told",
+        0.0,
+    )  # fmt: skip
+    if not told:
+        return _silent(card)
+    customer = np.unique(np.concatenate([one.customer for one in told]))
+    ends, number = np.zeros((3, len(customer))), np.zeros(len(customer))
+    for one in told:
+        place = np.searchsorted(customer, one.customer)
+        number[place] += 1
+        for row, values in enumerate(_as_health(one)):
+            ends[row, place] += values
+    value, low, high = ends / number
+    return Said(
+        msgspec.structs.replace(card, rows=len(customer)),
+        customer,
+        value,
+        np.searchsorted(BANDS["health"], value, "right"),
+        np.zeros(0, np.int64),
+        low,
+        high,
+    )
+
+
+def _as_health(part: Said) -> tuple[Numbers, Numbers, Numbers]:
+    """Value and bounds on the scale of health, 0 to 1 and more is better."""
+    match part.card.name:
+        case "churn":
+            return 1 - part.value, 1 - part.high, 1 - part.low
+        case "satisfaction":
+            return (part.value - 1) / 4, (part.low - 1) / 4, (part.high - 1) / 4
+        case _:
+            return part.value, part.low, part.high
+
+
+_Ask = Callable[[str], Said]
+_Model = Callable[[Facts, _Ask], Said]
+
+_MODELS: dict[str, _Model] = {
     "churn": _churn,
     "next_order": _next_order,
     "value": _value,
+    "engagement": _leaning("engagement"),
+    "satisfaction": _leaning("satisfaction"),
+    "price_sensitivity": _leaning("price_sensitivity"),
+    "health": _health,
     "run_out": _run_out,
 }
 
