@@ -1,69 +1,162 @@
-"""Are segments of behaviour and affinities what their definitions say?"""
+"""Are segments of behaviour, states and affinities what their definitions say?"""
 
 import ibis
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from aftersale.adapters.folder import starter_files
 from aftersale.catalogue.product import Catalogue, Product
+from aftersale.customers.fold import fold
+from aftersale.customers.profile import Profile, Score
+from aftersale.events.event import Entry
+from aftersale.events.vocabulary import (
+    CustomerUpdated,
+    OrderCompleted,
+    OrderShipped,
+    ProductEvent,
+    ReviewSubmitted,
+    SurveyAnswered,
+    Ticket,
+)
 from aftersale.features.affinity import affinities, branches
 from aftersale.features.tables import TABLES
 from aftersale.kernel.instants import DAY
-from aftersale.segments.behaviour import MEASURES, SEGMENTS, Definition, judge, memberships
+from aftersale.models.calibration import Calibration, Cuts
+from aftersale.programme.load import compile_programme
+from aftersale.segments.reading import Reading
+from aftersale.segments.states import STATES, state
 
 NOW = 1_700_000_000_000_000
-BY_NAME = {definition.name: definition for definition in SEGMENTS}
+COMPILED = compile_programme(starter_files(), version=1)
+BY_NAME = {segment.name: segment.condition for segment in COMPILED.segments}
+CALIBRATION = Calibration(currency="EUR", cuts=Cuts(average=(10.0, 20.0, 30.0, 40.0)))
 
 
-def met(name, **measures):
-    return judge(BY_NAME[name], measures).met
+def reading_of(profile):
+    return Reading(profile, Catalogue(), CALIBRATION, now=NOW)
+
+
+def customer(orders=(), total=10, **scores):
+    """Somebody who ordered so many days ago, with these scores (a text is a band)."""
+    profile = Profile()
+    for n, days in enumerate(orders):
+        body = OrderCompleted(order=str(n), currency="EUR", total=total)
+        at = NOW - days * DAY
+        fold(profile, Entry(n, 1, "order.completed", at, at, body))
+    for name, value in scores.items():
+        told = ("", value) if isinstance(value, str) else (value, "")
+        profile.scores[name] = Score(NOW, told[0] or None, told[1])
+    return reading_of(profile)
 
 
 @pytest.mark.parametrize(
     ("name", "inside", "outside"),
     [
         ("champion", {"engagement": 0.81, "satisfaction": 4.6}, {"satisfaction": 4.5}),
-        ("loyal", {"purchases": 4, "engagement": 0.61}, {"purchases": 3}),
-        ("at_risk", {"days_since_purchase": 61, "engagement": 0.39}, {"engagement": 0.4}),
-        ("new", {"days_since_first_purchase": 30}, {"days_since_first_purchase": 31}),
+        ("loyal", {"orders": [9, 8, 7, 6], "engagement": 0.61}, {"orders": [9, 8, 7]}),
+        ("at_risk", {"orders": [61], "engagement": 0.39}, {"engagement": 0.4}),
+        ("new", {"orders": [30]}, {"orders": [31]}),
         ("price_sensitive", {"price_sensitivity": 0.71}, {"price_sensitivity": 0.7}),
-        ("premium", {"order_value_standing": 0.8, "satisfaction": 4.1}, {"satisfaction": 4.0}),
-        ("first_time", {"purchases": 1}, {"purchases": 2}),
-        ("repeat", {"purchases": 2}, {"purchases": 1}),
-        ("high_clv", {"value_standing": 0.8}, {"value_standing": 0.79}),
-        ("occasional", {"purchases": 2, "purchases_a_year": 2}, {"purchases_a_year": 2.1}),
+        ("premium", {"orders": [9], "total": 40, "satisfaction": 4.1}, {"total": 39}),
+        ("first_time", {"orders": [9]}, {"orders": [9, 8]}),
+        ("repeat", {"orders": [9, 8]}, {"orders": [9]}),
+        ("high_clv", {"value": "top"}, {"value": "high"}),
+        ("occasional", {"orders": [365, 9]}, {"orders": [364, 9]}),
     ],
 )
 def test_each_segment_begins_where_its_thresholds_say(name, inside, outside):
-    assert met(f"segment.{name}", **inside) is True
-    assert met(f"segment.{name}", **{**inside, **outside}) is False
+    condition = BY_NAME[f"segment.{name}"]
+    assert condition.met(customer(**inside))
+    assert not condition.met(customer(**{**inside, **outside}))
 
 
-@given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.none() | st.floats(), max_size=9))
-def test_what_is_not_known_never_makes_a_member(measures):
-    """Every test of a segment a customer is in has a value that is a number and is met."""
-    for found in memberships(measures):
-        assert (found.met is True) == all(e.met for e in found.evidence)
-        assert all((e.value is None) == (e.met is None) for e in found.evidence)
+def test_who_has_no_score_is_in_no_segment_that_asks_for_it():
+    """Unknown is not met, and the terms of a condition say what was seen."""
+    nobody = customer(orders=[400, 300, 200, 100])
+    asking = [c for c in BY_NAME.values() if any(n.startswith("score.") for n in c.names)]
+    assert len(asking) == 6
+    assert not any(condition.met(nobody) for condition in asking)
+    first, second = BY_NAME["segment.champion"].explain(customer(engagement=0.9))
+    assert (first.saw, first.holds) == ((("score.engagement", 0.9),), True)
+    assert (second.saw, second.holds) == ((("score.satisfaction", None),), None)
 
 
-def test_the_evidence_tells_value_and_threshold():
-    (first, second) = judge(BY_NAME["segment.champion"], {"engagement": 0.9}).evidence
-    assert (first.measure, first.value, first.threshold, first.met) == (
-        "engagement",
-        0.9,
-        0.8,
-        True,
-    )
-    assert (second.value, second.met) == (None, None)
+def test_a_programme_tells_the_scores_of_its_segments():
+    """All that a segment of the starter names, and what its win-back and refill look at."""
+    assert COMPILED.scores == {
+        "engagement", "satisfaction", "price_sensitivity", "value", "churn", "run_out",
+    }  # fmt: skip
+    assert COMPILED.programme.scores == {"churn", "run_out"}
 
 
-def test_names_stand_in_one_space_each():
-    assert len(BY_NAME) == len(SEGMENTS)
-    assert all(name.startswith("segment.") for name in BY_NAME)
-    with pytest.raises(ValueError, match="no name"):
-        Definition("at_risk", SEGMENTS[0].tests)
+# --- states -------------------------------------------------------------------------------
+
+
+def lived(*events):
+    """Somebody to whom these happened: (days ago, type, body)."""
+    profile = Profile()
+    for n, (days, kind, body) in enumerate(events):
+        at = NOW - days * DAY
+        fold(profile, Entry(n, 1, kind, at, at, body))
+    return state(reading_of(profile))
+
+
+OPENED, RESOLVED = "support.ticket_created", "support.ticket_resolved"
+TICKET = Ticket(ticket="t", category="assembly")
+ANSWER = {"survey": "s", "score": 10}
+
+
+@pytest.mark.parametrize(
+    ("events", "name", "evidence"),
+    [
+        ([(3, OPENED, TICKET)], "frustrated", "a ticket opened 3 days ago is not resolved"),
+        (
+            [(9, OPENED, TICKET), (8, RESOLVED, TICKET), (1, OPENED, Ticket(ticket="u"))],
+            "frustrated",
+            "2 tickets in 30 days",
+        ),
+        (
+            [(5, "review.submitted", ReviewSubmitted(review="r", rating=2))],
+            "frustrated",
+            "a rating of 2, 5 days ago",
+        ),
+        (
+            [
+                (9, "order.completed", OrderCompleted(order="o", currency="EUR", total=9)),
+                (8, "order.shipped", OrderShipped(order="o", promised_at=NOW - 2 * DAY)),
+            ],
+            "frustrated",
+            "a parcel was promised 2 days ago and has not come",
+        ),
+        ([(1, OPENED, TICKET)], "confused", "a ticket about assembly, opened 1 day ago"),
+        ([(60, "customer.updated", CustomerUpdated())], "inactive", "last seen 60 days ago"),
+        (
+            [(20, "survey.answered", SurveyAnswered(kind="nps", **ANSWER))],
+            "satisfied",
+            "an answer of 10 to NPS, 20 days ago, the latest word",
+        ),
+        (
+            [
+                (40, "review.submitted", ReviewSubmitted(review="r", rating=5)),
+                (39, "review.submitted", ReviewSubmitted(review="q", rating=3)),
+                (2, "product.viewed", ProductEvent(product="p")),
+            ],
+            "engaged",
+            "looked at products 2 days ago",
+        ),
+    ],
+)
+def test_each_state_is_shown_by_its_signals(events, name, evidence):
+    found = lived(*events)
+    assert found is not None
+    assert (found.name, found.evidence) == (name, (evidence,))
+
+
+def test_where_nothing_tells_there_is_no_state():
+    """Seen a month ago and silent since: neither engaged nor inactive yet."""
+    assert lived((30, "customer.updated", CustomerUpdated())) is None
+    assert lived() is None
+    assert set(STATES) == {"frustrated", "confused", "inactive", "satisfied", "engaged"}
 
 
 # --- affinity -----------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from aftersale.kernel.errors import Operational
 from aftersale.kernel.instants import DAY, HOUR, parse_instant
 from aftersale.messages.links import sign
 from aftersale.models.buying import Buying
+from aftersale.models.scores import Card
 from aftersale.models.spending import Spending
 from aftersale.programme.telemetry import METRICS_TYPE
 from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
+from aftersale.runtime.cards import keep_cards
 from aftersale.runtime.explaining import find_customer
 from aftersale.runtime.invariants.finding import Violation
 from aftersale.runtime.valuing import Kept
@@ -27,6 +29,7 @@ from aftersale.web.probes import Probes
 from aftersale.web.report import report_of, write_report
 from aftersale.web.sign_in import COOKIE, LINK_LASTS, SESSION_LASTS, SignIn, session_cookie
 from aftersale.web.site import create_site
+from aftersale.web.words import score_words
 
 SECRET = bytes(range(32))
 END = parse_instant("2026-07-01T00:00:00Z")
@@ -91,6 +94,8 @@ def every_page(lived):
         "/mailbox",
         f"/mailbox/message?key={key}",
         f"/mailbox/html?key={key}",
+        "/models",
+        "/models.json",
         "/health",
         "/health.json",
         "/doubts",
@@ -573,3 +578,26 @@ def test_the_page_of_a_customer_shows_what_is_expected_of_it(lived):
     assert 0 < ahead["alive"] <= 1
     with lived.app.store.write() as tx:
         tx.meta.set("value", None)
+
+
+def test_a_told_score_is_said_in_words():
+    """By its unit: a number short, an instant as its day, silence as such."""
+    assert score_words("churn", 0.58812) == "churn 0.588"
+    assert score_words("next_order", 20_000.0 * DAY) == "next order 4 Oct 2024"
+    assert score_words("value", None) == "value: nothing any more"
+
+
+def test_the_page_of_models_says_what_to_do_where_nobody_was_scored(lived):
+    """Without a card there is the command; with cards each has its verdict and its reason."""
+    client = visitor(lived)
+    assert "aftersale score" in client.get("/models").text
+    card = Card("churn", "abc", 7, "Brier score", 0.2, 0.25, "off", "it lost <b>here</b>", 0.1)
+    with lived.app.store.write() as tx:
+        keep_cards(tx, 30 * DAY, [card])
+    page = client.get("/models").text
+    assert re.search(r"the simple way 0\.2: 25(\.0)?\W%\s+worse", page)
+    assert "it lost &lt;b&gt;here&lt;/b&gt;" in page
+    assert "more than a week old" in page
+    assert client.get("/models.json").json()["cards"][0]["verdict"] == "off"
+    with lived.app.store.write() as tx:
+        tx.meta.set("models", None)

@@ -10,7 +10,7 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from aftersale.runtime.estimating import Card
+    from aftersale.models.scores import Card
 
 
 def score(
@@ -51,7 +51,7 @@ def score(
 
 def models(here: Here) -> Answer:
     """Show the cards of the models: what they are, how good they were, whether they are in use."""
-    from aftersale.runtime.scoring import kept_cards
+    from aftersale.runtime.cards import kept_cards
 
     app = here.app()
     with app.store.read() as tx:

@@ -27,6 +27,8 @@ class Cuts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     recency_days: tuple[float, ...] = ()
     orders: tuple[float, ...] = ()
     revenue: tuple[float, ...] = ()
+    average: tuple[float, ...] = ()
+    """Of the revenue per order."""
 
 
 DEFAULT_RHYTHM = Rhythm(0, 60.0, 45.0, 90.0, "default")

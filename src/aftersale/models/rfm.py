@@ -40,6 +40,7 @@ def fit(rows: Sequence[tuple[float, float, float]]) -> Cuts:
         recency_days=tuple(-cut for cut in reversed(cuts_of([-row[0] for row in rows]))),
         orders=cuts_of([row[1] for row in rows]),
         revenue=cuts_of([row[2] for row in rows]),
+        average=cuts_of([row[2] / max(row[1], 1) for row in rows]),
     )
 
 
@@ -56,6 +57,11 @@ def frequency_score(orders: float, cuts: Cuts) -> int:
 def monetary_score(revenue: float, cuts: Cuts) -> int:
     """5 for the fifth that spent most."""
     return 1 + bisect_right(cuts.revenue, revenue) if cuts.revenue else 0
+
+
+def average_score(average: float, cuts: Cuts) -> int:
+    """5 for the fifth that spent most on an order."""
+    return 1 + bisect_right(cuts.average, average) if cuts.average else 0
 
 
 def named(recency: int, frequency: int) -> str:

@@ -29,6 +29,25 @@ class Score(msgspec.Struct, frozen=True):
     by_product: bool = False
 
 
+class Card(msgspec.Struct, frozen=True):
+    """What one model is, how it did on the shop's own past, and whether it is in use."""
+
+    name: str
+    version: str
+    rows: int
+    """Customers (or customers and products) of whom it says something."""
+    measure: str
+    """What the two figures count; lower is better."""
+    baseline: float | None
+    """Of the better simple way; None where nothing could be judged."""
+    model: float | None
+    verdict: str
+    """on, or off."""
+    why: str
+    """Why it is off, or on which lower step of its ladder it stands."""
+    seconds: float
+
+
 SCORES = {
     score.name: score
     for score in (

@@ -43,6 +43,8 @@ class Compiled(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...]
     shop: ShopFacts
     warnings: tuple[Problem, ...] = ()
+    scores: frozenset[str] = frozenset()
+    """Those that a journey or a segment looks at: they are told to the ledger."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -87,7 +89,15 @@ def compile_programme(
         scores=_scores(journeys, contents.segments),
     )
     templates = {path: text for path, text in files.items() if path.startswith(TEMPLATES)}
-    return Compiled(programme, templates, contents.segments, contents.shop, tuple(warnings))
+    named = {name for segment in contents.segments for name in segment.condition.names}
+    return Compiled(
+        programme,
+        templates,
+        contents.segments,
+        contents.shop,
+        tuple(warnings),
+        programme.scores | frozenset(map(score_of, named)) - {""},
+    )
 
 
 def _scores(journeys: Iterable[Journey], segments: Iterable[Segment]) -> frozenset[str]:

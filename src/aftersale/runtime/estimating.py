@@ -25,7 +25,7 @@ from aftersale.models import buying, churn, judging, leaning, next_purchase, run
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import Sums
-from aftersale.models.scores import SCORES
+from aftersale.models.scores import SCORES, Card
 from aftersale.models.value import Scoring, summarise
 from aftersale.programme.lake import Lake
 from aftersale.runtime.past import past
@@ -65,25 +65,6 @@ class Facts(msgspec.Struct, frozen=True):
     """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
     supply: Numbers
     """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
-
-
-class Card(msgspec.Struct, frozen=True):
-    """What one model is, how it did on the shop's own past, and whether it is in use."""
-
-    name: str
-    version: str
-    rows: int
-    """Customers (or customers and products) of whom it says something."""
-    measure: str
-    """What the two figures count; lower is better."""
-    baseline: float | None
-    """Of the better simple way; None where nothing could be judged."""
-    model: float | None
-    verdict: str
-    """on, or off."""
-    why: str
-    """Why it is off, or on which lower step of its ladder it stands."""
-    seconds: float
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -18,19 +18,18 @@ from aftersale.events.vocabulary import ScoreChanged, encode_body
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import NewEntry
-from aftersale.models.scores import SCORES, moved
+from aftersale.models.scores import SCORES, Card, moved
 from aftersale.programme.lake import Lake
-from aftersale.programme.ports import Store, Transaction
+from aftersale.programme.ports import Store
 from aftersale.runtime.app import App
+from aftersale.runtime.cards import keep_cards
 from aftersale.runtime.collector import without_collector
-from aftersale.runtime.estimating import Card, Facts, estimate, facts, table
+from aftersale.runtime.estimating import Facts, estimate, facts, table
 from aftersale.runtime.flowing import flow
 from aftersale.runtime.intake import own_entry
 from aftersale.runtime.past import past
 from aftersale.turn.programme import World
 
-CARDS = "models"
-"""Under which the cards of the models are kept in the store."""
 TOLD_AT_ONCE = 10_000
 """Events of one transaction."""
 _KEYS = ("customer", "product")
@@ -47,13 +46,6 @@ class Scored(msgspec.Struct, frozen=True):
     """Score → events that entered the ledger."""
 
 
-class Cards(msgspec.Struct, frozen=True):
-    """The newest cards, as they are kept."""
-
-    until: Instant
-    cards: list[Card]
-
-
 def score(
     app: App,
     *,
@@ -67,6 +59,7 @@ def score(
     store, lake = app.store, app.lake
     with store.read() as tx:
         world = app.worlds.now(tx)
+        wanted = app.worlds.compiled(tx, world.programme.version).scores
         now = app.now(tx) if until is None else until
         past_only = tx.journal.last() is None
     flow(store, lake, world.programme.policy.zone, progress=progress)
@@ -74,7 +67,6 @@ def score(
     said = estimate(known)
     told: dict[str, int] = {}
     if until is None:
-        wanted = world.programme.scores
         before = told_before(lake, now)
         for one in said:
             kept = table(one, known)
@@ -83,15 +75,9 @@ def score(
                 changed = changes(one.card.name, before, kept)
                 told[one.card.name] = _tell(store, one.card, changed, now, history=past_only)
         with store.write() as tx:
-            tx.meta.set(CARDS, msgspec.to_builtins(Cards(now, [one.card for one in said])))
+            keep_cards(tx, now, [one.card for one in said])
     customers = sum(len(mine) for mine in known.currencies.values())
     return Scored(now, customers, [one.card for one in said], told)
-
-
-def kept_cards(tx: Transaction) -> Cards | None:
-    """The cards of the newest scoring; None where nothing was scored yet."""
-    told = tx.meta.get(CARDS)
-    return None if told is None else msgspec.convert(told, Cards)
 
 
 def facts_of(lake: Lake, world: World, until: Instant) -> Facts:

@@ -13,6 +13,7 @@ from aftersale.models import lifecycle, rfm
 from aftersale.models.scores import SCORES, Score
 from aftersale.segments.fields import Field, Fields, Type, Value
 from aftersale.segments.reading import Reading
+from aftersale.segments.states import state
 
 OPEN_TICKET_LASTS = 14 * DAY
 """After which a ticket that nobody resolved no longer counts as open."""
@@ -74,6 +75,26 @@ def _monetary(reading: Reading) -> int | None:
     if not reading.bought.count or not cuts.revenue:
         return None
     return rfm.monetary_score(reading.bought.revenue.get(reading.calibration.currency, 0), cuts)
+
+
+def _state(reading: Reading) -> str | None:
+    found = state(reading)
+    return found.name if found is not None else None
+
+
+def _average_fifth(reading: Reading) -> int | None:
+    cuts, bought = reading.calibration.cuts, reading.bought
+    if not bought.count or not cuts.average:
+        return None
+    spent = bought.revenue.get(reading.calibration.currency, 0)
+    return rfm.average_score(spent / bought.count, cuts)
+
+
+def _orders_a_year(reading: Reading) -> float | None:
+    bought = reading.bought
+    if not bought.count:
+        return None
+    return bought.count * 365 * DAY / max(reading.now - bought.first_at, DAY)
 
 
 def _rfm_name(reading: Reading) -> str | None:
@@ -178,6 +199,12 @@ CUSTOMER_FIELDS = Fields(
             lambda r: _some(r.profile.last_seen_at),
         ),
         _field(
+            "customer.state",
+            "text",
+            "frustrated, confused, inactive, satisfied or engaged: the first that a signal shows.",
+            _state,
+        ),
+        _field(
             "orders.count",
             "number",
             "Orders that count: placed, not cancelled, not wholly returned.",
@@ -190,6 +217,12 @@ CUSTOMER_FIELDS = Fields(
             _revenue,
         ),
         _field("orders.average", "number", "Revenue per order.", _average),
+        _field(
+            "orders.a_year",
+            "number",
+            "Orders that count per year since the first.",
+            _orders_a_year,
+        ),
         _field(
             "orders.first_at",
             "instant",
@@ -248,6 +281,7 @@ CUSTOMER_FIELDS = Fields(
         _field("rfm.recency", "number", "1 to 5, 5 bought most recently.", _recency),
         _field("rfm.frequency", "number", "1 to 5, 5 bought most often.", _frequency),
         _field("rfm.monetary", "number", "1 to 5, 5 spent most.", _monetary),
+        _field("rfm.average", "number", "1 to 5, 5 spent most on an order.", _average_fifth),
         _field("rfm.segment", "text", "Name of the recency x frequency group.", _rfm_name),
         _field(
             "consent.email",

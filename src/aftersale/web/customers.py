@@ -18,9 +18,11 @@ from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.zones import day_number
 from aftersale.models import lifecycle
+from aftersale.models.scores import SCORES
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.explaining import Told, explain_customer, find_customer, reading_of
 from aftersale.runtime.valuing import kept_worth
+from aftersale.segments.states import state
 from aftersale.turn.programme import World
 from aftersale.turn.state import decode
 from aftersale.turn.words import Explanation
@@ -28,6 +30,7 @@ from aftersale.web.pages import Pages, as_json, pages_of
 from aftersale.web.words import (
     KIND_TITLES,
     amount,
+    day,
     event_facts,
     event_title,
     person_name,
@@ -88,6 +91,13 @@ class Head(msgspec.Struct, frozen=True):
     """Channel and purpose, given, basis, since."""
     blocked: list[tuple[str, str]]
     worth: "Ahead | None" = None
+    state: str = ""
+    evidence: tuple[str, ...] = ()
+    """The signals that show the state."""
+    scores: list[tuple[str, str, str, Instant]] = []
+    """Score, value and band as decisions see them, and since when."""
+    segments: list[str] = []
+    """Of the programme, that the customer is in."""
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -219,7 +229,7 @@ def customer_of(
     entries = list(tx.ledger.of_customers(number, number))
     moments = timeline(entries, told.decisions, world.catalogue, told.zone)
     return Customer(
-        head=_head(tx, number, world, now),
+        head=_head(pages, tx, number, world, now),
         told=told,
         timeline=with_gaps(moments[:most], told.zone),
         more=max(len(moments) - most, 0),
@@ -228,7 +238,7 @@ def customer_of(
     )
 
 
-def _head(tx: Transaction, number: CustomerId, world: World, now: Instant) -> Head:
+def _head(pages: Pages, tx: Transaction, number: CustomerId, world: World, now: Instant) -> Head:
     person = tx.personal.of_many([number]).get(number, {})
     row = tx.states.load([number]).get(number)
     if row is None:
@@ -260,7 +270,29 @@ def _head(tx: Transaction, number: CustomerId, world: World, now: Instant) -> He
         ],
         blocked=[(channel, told.value) for channel, told in sorted(facts.blocked.items())],
         worth=_ahead(tx, world, number, facts, now),
+        state=found.name if (found := state(reading)) else "",
+        evidence=found.evidence if found else (),
+        scores=_scores(facts, reading.whereabouts.zone),
+        segments=[
+            segment.name
+            for segment in pages.app.worlds.compiled(tx, world.programme.version).segments
+            if segment.condition.met(reading)
+        ],
     )
+
+
+def _scores(profile: Profile, zone: str) -> list[tuple[str, str, str, Instant]]:
+    """What models told of the customer; of a product with its number."""
+    found = []
+    for key, told in sorted(profile.scores.items()):
+        name, _, product = key.partition("/")
+        if told.value is None or name not in SCORES:
+            continue
+        instant = SCORES[name].type == "instant"
+        value = day(round(told.value), zone) if instant else f"{told.value:.3g}"
+        title = name.replace("_", " ")
+        found.append((f"{title}, {product}" if product else title, value, told.band, told.at))
+    return found
 
 
 def _ahead(

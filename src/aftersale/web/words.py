@@ -17,6 +17,7 @@ from aftersale.events.vocabulary import (
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
+    ScoreChanged,
     SurveyAnswered,
     Ticket,
     TrackingViewed,
@@ -25,6 +26,7 @@ from aftersale.gates.verdict import REASONS
 from aftersale.kernel.instants import DAY, HOUR, MINUTE, Duration, Instant, as_datetime
 from aftersale.kernel.money import format_money
 from aftersale.kernel.zones import wall
+from aftersale.models.scores import SCORES
 
 EVENT_TITLES = {
     "order.completed": "Order placed",
@@ -47,6 +49,7 @@ EVENT_TITLES = {
     "support.ticket_resolved": "Support ticket resolved",
     "tracking.viewed": "Looked where the parcel is",
     "survey.answered": "Survey answered",
+    "score.changed": "A model says",
     "consent.given": "Consent given",
     "consent.withdrawn": "Consent withdrawn",
     "customer.updated": "Details updated",
@@ -93,7 +96,12 @@ def event_title(kind: str) -> str:
 
 def event_facts(entry: Entry, catalogue: Catalogue) -> str:
     """What the event said besides that it happened."""
-    return " · ".join(fact for fact in _facts(entry, catalogue) if fact)
+    facts = (
+        (score_words(entry.body.score, entry.body.value), entry.body.band, entry.body.product)
+        if isinstance(entry.body, ScoreChanged)
+        else _facts(entry, catalogue)
+    )
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _facts(entry: Entry, catalogue: Catalogue) -> tuple[str, ...]:
@@ -125,6 +133,15 @@ def _facts(entry: Entry, catalogue: Catalogue) -> tuple[str, ...]:
         case _:
             pass
     return facts
+
+
+def score_words(name: str, value: float | None) -> str:
+    """A score as a few words; where nothing is said any more, that."""
+    title = name.replace("_", " ")
+    if value is None:
+        return f"{title}: nothing any more"
+    instant = name in SCORES and SCORES[name].type == "instant"
+    return f"{title} {day(round(value), 'UTC') if instant else f'{value:.3g}'}"
 
 
 def _score(score: int | None) -> str:
