@@ -47,8 +47,8 @@ fmt: $(VENV)/.dev-installed ## Format the code and repair what can be repaired s
 bench: $(VENV)/.dev-installed ## Measure the speeds this project promises.
 	$(BIN)/python -m benchmarks
 
-judge: $(VENV)/.dev-installed ## Judge the scores on real shops' pasts: are they good enough?
-	$(BIN)/python -m benchmarks.judge
+judge: $(VENV)/.dev-installed ## Judge the scores on real shops' pasts (DATA=DIR): are they good enough?
+	$(BIN)/python -m benchmarks.judge $(if $(DATA),--data "$(DATA)")
 
 crash: $(VENV)/.dev-installed ## Kill workers 200 times, restart the database, fill the disk: nothing is lost or sent twice.
 	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) -m crash

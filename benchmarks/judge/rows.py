@@ -1,63 +1,97 @@
-"""What is a row of the judgement, and how are rows shown?"""
+"""What is a figure of the judgement, and how are figures shown?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 
-class Row(msgspec.Struct, frozen=True):
-    """How one method did on one set of data; or why it could not be judged there."""
+class Figure(msgspec.Struct, frozen=True):
+    """How good one score is on one set of data; or why it could not be judged there."""
 
-    score: str
-    data: str
-    method: str
-    figures: dict[str, tuple[float, float]] = {}
-    """Name → figure and its standard error; an error of 0 means that there is none."""
-    ours: bool = False
-    """Whether this is what aftersale answers with."""
-    bar: str = ""
-    """What must be reached, in words; empty for what is only compared with."""
+    name: str
+    """What, where and by which measure: `churn.retail.auc`."""
+    value: float | None = None
+    """Of what aftersale answers with."""
+    baseline: float | None = None
+    """Of the best simple way."""
+    peer: float | None = None
+    """Of the strongest named method; none where there is none."""
+    goal: float | None = None
+    """What the value must reach, in its unit."""
     reached: bool | None = None
-    skipped: str = ""
+    """None where there is nothing to reach, or nothing was judged."""
+    better: str = "lower"
+    """lower, higher or equal: where the value must lie of the goal."""
+    way: str = ""
+    """Which of its ways aftersale chose."""
+    error: float | None = None
+    """Standard error of the value."""
     rows: int = 0
+    cut: str = ""
+    """The last day that was known."""
+    others: dict[str, float] = {}
+    """Every way it is compared with, and the value of each."""
+    note: str = ""
+    skipped: str = ""
 
 
-def as_json(row: Row) -> str:
-    """The row as a line of JSON."""
-    return msgspec.json.encode(row).decode()
+def reaches(value: float, goal: float, better: str) -> bool:
+    """Whether the value lies where it must."""
+    return value <= goal if better == "lower" else value >= goal
 
 
-def as_page(rows: Sequence[Row]) -> str:
-    """The rows as tables in Markdown, one for each score and set of data."""
-    parts: list[str] = []
-    for score, data in dict.fromkeys((row.score, row.data) for row in rows):
-        mine = [row for row in rows if (row.score, row.data) == (score, data)]
-        skipped = [row.skipped for row in mine if row.skipped]
-        parts.append(f"## {score}, {data}\n")
-        if skipped:
-            parts.append(f"Not judged: {skipped[0]}.\n")
-            continue
-        names = list(dict.fromkeys(name for row in mine for name in row.figures))
-        parts.append(_line("method", *names, "must", "reached"))
-        parts.append("|---" * (len(names) + 3) + "|")
-        for row in mine:
-            cells = [_cell(row.figures.get(name)) for name in names]
-            method = f"**{row.method}**" if row.ours else row.method
-            reached = {None: "", True: "yes", False: "**no**"}[row.reached]
-            parts.append(_line(method, *cells, row.bar, reached))
-        parts.append(f"\n{mine[0].rows:,} rows.\n" if mine[0].rows else "")
-    return "\n".join(parts).rstrip() + "\n"
+def best(ways: Mapping[str, float], better: str) -> float | None:
+    """The best of some ways; none of none."""
+    if not ways:
+        return None
+    return min(ways.values()) if better == "lower" else max(ways.values())
+
+
+def as_json(figure: Figure) -> str:
+    """The figure as a line of JSON: always the first five names, others where they say something.
+
+    A goal that is not reached is told as false, and one that cannot be judged is left out.
+    """
+    told = msgspec.to_builtins(figure)
+    always = {"name", "value", "baseline", "peer", "goal"}
+    kept = {key: item for key, item in told.items() if key in always or _says(item)}
+    return msgspec.json.encode(kept).decode()
+
+
+def as_page(figures: Sequence[Figure]) -> str:
+    """The figures as a table in Markdown, the ways compared with and what was not judged below."""
+    judged = [figure for figure in figures if not figure.skipped]
+    lines = [_line("", "value", "±", "baseline", "peer", "goal", "reached", "rows", "answered by")]
+    lines.append("|---" * 9 + "|")
+    for one in judged:
+        reached = {None: "", True: "yes", False: "**no**"}[one.reached]
+        sign = {"lower": "≤ ", "higher": "≥ ", "equal": "= "}[one.better]
+        goal = sign + _number(one.goal) if one.goal is not None else ""
+        numbers = [_number(one.value), _number(one.error), _number(one.baseline), _number(one.peer)]
+        rows = f"{one.rows:,}" if one.rows else ""
+        lines.append(_line(one.name, *numbers, goal, reached, rows, one.way))
+    below = [_beside(one) for one in judged if one.others or one.note]
+    below += [f"- {one.name} was not judged: {one.skipped}." for one in figures if one.skipped]
+    return "\n".join([*(lines if judged else []), *(["", *below] if below else [])]) + "\n"
+
+
+def _beside(one: Figure) -> str:
+    ways = ", ".join(f"{way} {_number(value)}" for way, value in one.others.items())
+    cut = f" (as of {one.cut})" if one.cut else ""
+    return f"- {one.name}{cut}: " + "; ".join(part for part in (ways, one.note) if part) + "."
+
+
+def _says(item: object) -> bool:
+    return item is False or item not in (None, "", 0, {})
 
 
 def _line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(pair: tuple[float, float] | None) -> str:
-    if pair is None:
+def _number(value: float | None) -> str:
+    if value is None:
         return ""
-    figure, error = pair
-    if not error:
-        return f"{figure:.10g}"
-    places = 2 if error >= 0.1 else 4
-    return f"{figure:.{places}f} ± {error:.{places}f}"
+    if abs(value) >= 1000:
+        return f"{value:.6f}"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"

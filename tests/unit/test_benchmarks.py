@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from benchmarks.judge.rows import Figure, as_page
+from benchmarks.judge.shops import CDNOW, GIFT_SHOP, Absent, shops, simulated
 
 pytestmark = pytest.mark.slow
 
@@ -68,16 +73,76 @@ def test_a_small_measurement_of_churn_is_learnt_and_compared() -> None:
     assert "regression_ratio" in line or "scikit-learn" in line["no_baseline"]
 
 
-@pytest.mark.real_data
-def test_the_scores_reach_what_they_must_on_real_shops(shared_data: Path) -> None:
+def judged(*arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.judge", "--json"],
+        [sys.executable, "-m", "benchmarks.judge", "--json", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    missed = [(row["score"], row["data"]) for row in rows if row["reached"] is False]
-    assert (done.returncode, missed) == (0, []), done.stderr
-    assert {row["score"] for row in rows if row["ours"]} == {"churn", "next purchase", "value"}
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, {line["name"]: line for line in lines}, done.stderr
+
+
+@pytest.mark.real_data
+def test_the_scores_reach_what_they_must_on_real_shops(shared_data: Path) -> None:
+    code, figures, told = judged("--data", str(shared_data))
+    missed = [name for name, one in figures.items() if one.get("reached") is False]
+    assert (code, missed) == (0, []), told
+    assert figures["bgnbd.cdnow.ll"]["goal"] == pytest.approx(-9582.425560567, abs=1e-9)
+    assert {name.rpartition(".")[0] for name in figures} == {
+        "bgnbd.cdnow", "churn.retail", "churn.cdnow", "next_date.retail", "next_date.cdnow",
+        "refill.retail",
+    }  # fmt: skip
+
+
+def test_without_real_data_the_simulated_shop_is_judged_and_that_is_said(tmp_path: Path) -> None:
+    code, figures, told = judged("--data", str(tmp_path), "next_date", "refill")
+    assert "no real data" in told
+    assert set(figures) == {
+        "next_date.simulated.mae", "next_date.simulated.mae_often", "refill.simulated.mae"
+    }  # fmt: skip
+    assert code == (1 if any(one.get("reached") is False for one in figures.values()) else 0)
+    assert all({"value", "baseline", "peer", "goal"} <= set(one) for one in figures.values())
+
+
+def test_other_customers_on_later_days_are_judged_and_what_is_absent_is_not(tmp_path: Path) -> None:
+    """As of 90 days before their own end, by a likelihood of its own."""
+    who, day, paid = simulated(900).purchases
+    (tmp_path / "cdnow").mkdir()
+    table = pa.table({
+        "customer_id": [f"c-{number}" for number in who.tolist()],
+        "date": pa.array(day.astype("datetime64[D]")),
+        "dollar_value": paid / 100,
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / CDNOW)
+    _, figures, _ = judged("--data", str(tmp_path), "bgnbd", "next_date", "refill")
+    last = int(day.max()) - 90
+    assert figures["next_date.cdnow.mae"]["cut"] == str(np.datetime64(last, "D"))
+    assert figures["next_date.cdnow.mae"]["value"] > 0
+    fit = figures["bgnbd.cdnow.ll"]
+    assert fit["value"] == pytest.approx(fit["peer"], abs=1e-6)
+    assert "other customers" in fit["note"]
+    for name in ("next_date.retail.mae", "refill.retail.mae"):
+        assert (figures[name]["value"], "reached" in figures[name]) == (None, False)
+        assert "is not here" in figures[name]["skipped"]
+
+
+def test_a_file_that_is_no_table_is_not_judged_with_the_reason(tmp_path: Path) -> None:
+    for file in (CDNOW, GIFT_SHOP):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("no table")
+    reasons = {
+        shop.reason.partition(":")[0] for shop in shops(tmp_path) if isinstance(shop, Absent)
+    }
+    assert reasons == {f"{file} cannot be read" for file in (CDNOW, GIFT_SHOP)}
+
+
+def test_a_table_shows_goals_that_are_missed_and_what_was_not_judged() -> None:
+    page = as_page([
+        Figure("churn.a.auc", 0.7, 0.6, 0.8, 0.75, False, "higher", "learned", rows=9),
+        Figure("churn.b.auc", skipped="it is not here"),
+    ])  # fmt: skip
+    assert "| churn.a.auc | 0.7000 |  | 0.6000 | 0.8000 | ≥ 0.7500 | **no** | 9 | learned |" in page
+    assert "- churn.b.auc was not judged: it is not here." in page
