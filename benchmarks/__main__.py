@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.churn import churn_all
 from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
+from benchmarks.features import lifecycle_10m, rfm_10m
 from benchmarks.flowing import lake_flow
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
@@ -53,10 +54,20 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "memory-sqlite": memory_sqlite,
     "value-10m": value_all,
     "churn-1m": churn_all,
+    "lifecycle-10m": lambda events, folder: lifecycle_10m(events),
+    "rfm-10m": lambda events, folder: rfm_10m(events),
     "score-1m": score_1m,
     "score-5m": score_5m,
 }
-SLOW = ("memory-sqlite", "value-10m", "churn-1m", "score-1m", "score-5m")
+SLOW = (
+    "memory-sqlite",
+    "value-10m",
+    "churn-1m",
+    "lifecycle-10m",
+    "rfm-10m",
+    "score-1m",
+    "score-5m",
+)
 """Measured only where they are named."""
 
 

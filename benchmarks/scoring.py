@@ -72,7 +72,7 @@ def _fill(folder: Path, customers: int) -> int:
     some = 100_000
     for begin in range(0, customers, some):
         number = min(some, customers - begin)
-        who, day = _purchases(draw, number)
+        who, day = purchases(draw, number)
         who += begin + 1
         rows = len(who)
         at = (_FIRST_DAY + day) * DAY + draw.integers(0, DAY, rows)
@@ -104,8 +104,8 @@ def _fill(folder: Path, customers: int) -> int:
     return position
 
 
-def _purchases(draw: "np.random.Generator", customers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Customer and day of each order, in time's order within a customer."""
+def purchases(draw: "np.random.Generator", customers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Customer and day (from 0) of each order, in time's order within a customer."""
     joined = draw.integers(0, _DAYS - 30, customers)
     rate = draw.gamma(0.8, 0.045, customers)
     life = draw.exponential(400, customers)

@@ -93,7 +93,11 @@ def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:
         cards = kept_cards(tx)
     assert cards is not None
     assert cards.cards == done.cards
-    assert sum(score(app).told.values()) == 0
+    assert sum(done.fifths.values()) == done.customers
+    assert done.moves == []
+    again = score(app)
+    assert sum(again.told.values()) == 0
+    assert (again.fifths, again.moves) == (done.fifths, [])
     assert len(told(app)) == len(found)
     app.worker.drive(LIVE + DAY)
     high = {c for c, _, body in found if body.score == "churn" and body.band == "high"}

@@ -36,11 +36,17 @@ def score(
             app, until=parse_instant(until, zone="UTC") if until else None, progress=progress
         )
     app.store.close()
+    moves = [f"{number} from {one} to {other}" for one, other, number in done.moves[:5]]
     data = {**msgspec.to_builtins(done), "until": format_instant(done.until)}
     shown: list[str | Table] = [
         *_shown(done.cards),
         f"{done.customers} customers, as of {format_instant(done.until)[:10]}.",
     ]
+    if done.fifths:
+        named = ", ".join(f"{number} {name}" for name, number in done.fifths.items())
+        shown.append(f"By recency and frequency: {named}.")
+    if moves:
+        shown.append(f"Moved since the last scoring: {', '.join(moves)}.")
     if done.told:
         told = ", ".join(f"{number} of {name}" for name, number in done.told.items())
         shown.append(f"Changes that the programme looks at, told to the ledger: {told}.")

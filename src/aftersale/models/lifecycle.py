@@ -65,6 +65,13 @@ class Gaps:
             self.closed.setdefault(key, Counter()).update(recent)
             self.open.setdefault(key, Counter())[waiting] += 1
 
+    def count(self, key: str, days: int, *, closed: int, waiting: int) -> None:
+        """Add to the counts of a group: so many gaps of that length."""
+        for counts, number in ((self.closed, closed), (self.open, waiting)):
+            of_group = counts.setdefault(key, Counter())
+            if number:
+                of_group[days] += number
+
     def rhythms(self) -> dict[str, Rhythm]:
         """The rhythm of each group that has gaps enough."""
         level = {(True, True): "segment", (False, True): "category", (True, False): "tier"}

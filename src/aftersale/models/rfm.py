@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from aftersale.models.calibration import Cuts
 
-_SHARES = (0.2, 0.4, 0.6, 0.8)
+SHARES = (0.2, 0.4, 0.6, 0.8)
+"""Where the fifths begin."""
 _NAMES = (
     (4, 4, "champions"),
     (3, 3, "loyal"),
@@ -29,7 +30,7 @@ def cuts_of(values: Sequence[float]) -> tuple[float, ...]:
         return ()
     ordered = sorted(values)
     return tuple(
-        float(ordered[min(int(share * len(ordered)), len(ordered) - 1)]) for share in _SHARES
+        float(ordered[min(int(share * len(ordered)), len(ordered) - 1)]) for share in SHARES
     )
 
 

@@ -16,7 +16,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from aftersale.features import leanings
-from aftersale.features.purchases import kept, kept_lines, paid_days, parts, totals_of
+from aftersale.features.purchases import (
+    OF_ORDER,
+    kept,
+    kept_lines,
+    paid_days,
+    parts,
+    refunds,
+    totals_of,
+)
 from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.kernel.money import exponent
@@ -55,6 +63,9 @@ class Facts(msgspec.Struct, frozen=True):
     zone: str
     purchases: tuple[Whole, Whole, Numbers]
     """Customer, day and amount (`features.purchases.paid_days`)."""
+    totals: tuple[Whole, Whole, Whole, Whole]
+    """Customer (ascending), orders, when the latest was placed, and revenue in minor units of the
+    customer's main currency."""
     currencies: dict[str, Whole]
     """Currency → customers whose main currency it is, ascending."""
     lines: tuple[Whole, Whole, Whole, Whole]
@@ -94,8 +105,13 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
         bought = stack.enter_context(
             lake.held(told.select("customer", "at", "day", "currency", "total", "paid"))
         )
-        main = lake.run(totals_of(bought).select("customer", "currency").order_by("customer"))
-        days = lake.columns(paid_days(bought, ibis.memtable(main)))
+        back = refunds(history["undone"], until).left_join(
+            of.stands.select(*OF_ORDER, "currency"), OF_ORDER
+        )
+        totals = totals_of(bought, back.select("customer", "currency", "amount"))
+        main = lake.run(totals.order_by("customer"))
+        currencies = ibis.memtable(main.select(["customer", "currency"]))
+        days = lake.columns(paid_days(bought, currencies))
         lines = lake.run(
             kept_lines(history, until, of).select("customer", "product", "day", "quantity")
         )
@@ -111,27 +127,28 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
     currency = main["currency"].combine_chunks().dictionary_encode()
     codes, customers = currency.indices.to_numpy(zero_copy_only=False), main["customer"].to_numpy()
     return Facts(
-        until,
-        day_number(until, zone),
-        zone,
-        (
+        until=until,
+        day=day_number(until, zone),
+        zone=zone,
+        purchases=(
             days["customer"].astype(np.int64),
             days["day"].astype(np.int64),
             days["amount"].astype(np.float64),
         ),
-        {
+        totals=(customers, *(main[name].to_numpy() for name in ("orders", "last_at", "revenue"))),
+        currencies={
             name: customers[codes == code]
             for code, name in enumerate(currency.dictionary.to_pylist())
         },
-        (
+        lines=(
             lines["customer"].to_numpy(),
             product.indices.to_numpy(zero_copy_only=False).astype(np.int64),
             lines["day"].to_numpy().astype(np.int64),
             lines["quantity"].to_numpy(),
         ),
-        items,
-        sums,
-        np.array([supply_days.get(item, 0.0) for item in items]),
+        items=items,
+        observed=sums,
+        supply=np.array([supply_days.get(item, 0.0) for item in items]),
     )
 
 

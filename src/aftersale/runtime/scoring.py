@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import ScoreChanged, encode_body
 from aftersale.kernel.ids import CustomerId
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import DAY, Instant
 from aftersale.ledger.ports import NewEntry
+from aftersale.models import fifths
 from aftersale.models.scores import SCORES, Card, moved
 from aftersale.programme.lake import Lake
 from aftersale.programme.ports import Store
@@ -32,6 +33,7 @@ from aftersale.turn.programme import World
 
 TOLD_AT_ONCE = 10_000
 """Events of one transaction."""
+_FIFTHS = "rfm"
 _KEYS = ("customer", "product")
 
 
@@ -44,6 +46,10 @@ class Scored(msgspec.Struct, frozen=True):
     cards: list[Card]
     told: dict[str, int]
     """Score → events that entered the ledger."""
+    fifths: dict[str, int]
+    """Name of the recency x frequency grid → customers."""
+    moves: list[tuple[str, str, int]]
+    """From which name to which so many customers went since the last scoring, most first."""
 
 
 def score(
@@ -76,8 +82,33 @@ def score(
                 told[one.card.name] = _tell(store, one.card, changed, now, history=past_only)
         with store.write() as tx:
             keep_cards(tx, now, [one.card for one in said])
-    customers = sum(len(mine) for mine in known.currencies.values())
-    return Scored(now, customers, [one.card for one in said], told)
+    named, moves = _fifths(lake, known, keep=until is None)
+    return Scored(now, len(known.totals[0]), [one.card for one in said], told, named, moves)
+
+
+def _fifths(
+    lake: Lake, known: Facts, *, keep: bool
+) -> tuple[dict[str, int], list[tuple[str, str, int]]]:
+    """Recency, frequency and monetary fifths: how many have each name, and who has moved."""
+    customer, orders, last_at, revenue = known.totals
+    columns = (
+        ((known.until - last_at) // DAY).astype(np.float64),
+        orders.astype(np.float64),
+        revenue.astype(np.float64),
+    )
+    found = fifths.score(*columns, fifths.fit(*columns))
+    counts = np.bincount(found.name, minlength=len(fifths.NAMES)).tolist()
+    before = lake.scores(_FIFTHS)
+    went: dict[tuple[str, str], int] = {}
+    if before is not None:
+        earlier = lake.columns(before[0].order_by("customer"))
+        went = fifths.moves(customer, found.name, earlier["customer"], earlier["name"])
+    if keep:
+        scores = {name: getattr(found, name) for name in found.__struct_fields__}
+        lake.put_scores(_FIFTHS, pa.table({"customer": customer, **scores}), known.until)
+    moved_on = [(*pair, number) for pair, number in went.items() if pair[0] != pair[1]]
+    named = dict(zip(fifths.NAMES, counts, strict=True))
+    return {n: c for n, c in named.items() if c}, sorted(moved_on, key=lambda row: -row[2])
 
 
 def facts_of(lake: Lake, world: World, until: Instant) -> Facts:
