@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from aftersale.adapters.lake.engine import DuckEngine
+from aftersale.customers.tiers import WINDOW
 from aftersale.features import gaps
 from aftersale.kernel.instants import DAY
 from aftersale.models import fifths
-from aftersale.models.lifecycle import WINDOW
 from benchmarks.figures import mebibytes, peak_memory, told
 from benchmarks.scoring import purchases
 

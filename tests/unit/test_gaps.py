@@ -13,12 +13,13 @@ from aftersale.catalogue.product import Catalogue, Product
 from aftersale.customers.fold import fold
 from aftersale.customers.profile import Profile
 from aftersale.customers.purchases import purchases
+from aftersale.customers.tiers import tier
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted
 from aftersale.features import gaps
 from aftersale.kernel.instants import DAY, HOUR
 from aftersale.models import fifths, rfm
-from aftersale.models.lifecycle import Gaps, primary_category, quantile, rhythm_of, tier
+from aftersale.models.lifecycle import Gaps, primary_category, quantile, rhythm_of
 
 UNTIL = 20_000 * DAY
 CATALOGUE = Catalogue(
@@ -61,9 +62,8 @@ def test_the_counts_are_those_of_the_profiles(orders):
     )
     totals = table.group_by("customer").agg(orders=table.count(), revenue=table.amount.sum())
     told = gaps.histogram(table, gaps.segments(totals, table), UNTIL)
-    found = gaps.counted(
-        tuple(row.values()) for row in ibis.duckdb.connect().to_pyarrow(told).to_pylist()
-    )
+    found = Gaps()
+    found.take(tuple(row.values()) for row in ibis.duckdb.connect().to_pyarrow(told).to_pylist())
     keys = {key for key in {*want.closed, *want.open} if want.closed.get(key) or want.open.get(key)}
     assert {key: +found.closed[key] for key in found.closed} == {
         key: +want.closed[key] for key in keys

@@ -11,6 +11,7 @@ from aftersale.catalogue.product import Catalogue, Product, read_products
 from aftersale.customers.fold import fold
 from aftersale.customers.profile import Profile
 from aftersale.customers.purchases import Purchases, by_product, purchases
+from aftersale.customers.tiers import tier as tier_of
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted, OrderDelivered, ReturnInitiated
 from aftersale.kernel.errors import Refusal
@@ -178,7 +179,7 @@ def test_who_never_bought_has_no_dates():
 )
 def test_tiers(orders, total, tier):
     """Two orders make loyal; five, or five hundred spent, make vip."""
-    assert lifecycle.tier(purchases(buyer(*range(orders), total=total))) == tier
+    assert tier_of(purchases(buyer(*range(orders), total=total))) == tier
 
 
 # --- groups --------------------------------------------------------------------------------

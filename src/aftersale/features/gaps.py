@@ -1,17 +1,15 @@
 """How long do customers of each segment wait between two orders, counted for everybody at once?
 
 The same question as `models.lifecycle.Gaps`, asked of tables. The counts of days and shards add
-up, so a quarter is the sum of its parts, and quantiles are read from the counts alone.
+up (`Gaps.take`): a quarter is the sum of its parts, and quantiles are read from the counts alone.
 """
-
-from collections.abc import Iterable
 
 import ibis
 from ibis import _
 from ibis.expr.types import Table
 
+from aftersale.customers.tiers import LOYAL_ORDERS, VIP_ORDERS, VIP_REVENUE, WINDOW
 from aftersale.kernel.instants import DAY, Instant
-from aftersale.models.lifecycle import LOYAL_ORDERS, VIP_ORDERS, VIP_REVENUE, WINDOW, Gaps
 
 
 def segments(totals: Table, spent: Table) -> Table:
@@ -65,12 +63,3 @@ def histogram(bought: Table, segments: Table, until: Instant) -> Table:
 def _by_segment(gaps: Table, segments: Table) -> Table:
     of_segment = gaps.inner_join(segments, "customer").group_by("tier", "category", "days")
     return of_segment.agg(number=_.count())
-
-
-def counted(rows: Iterable[tuple[str, str, int, int, int]]) -> Gaps:
-    """The counts of (tier, category, days, closed, waiting) in every group they belong to."""
-    found = Gaps()
-    for tier, category, days, closed, waiting in rows:
-        for key in {f"{tier}/{category}", f"/{category}", f"{tier}/", "/"}:
-            found.count(key, days, closed=closed, waiting=waiting)
-    return found

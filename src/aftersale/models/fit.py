@@ -3,10 +3,11 @@
 from aftersale.catalogue.product import Catalogue
 from aftersale.customers.profile import Profile
 from aftersale.customers.purchases import purchases
+from aftersale.customers.tiers import tier
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.models import rfm
 from aftersale.models.calibration import Calibration
-from aftersale.models.lifecycle import Gaps, primary_category, tier
+from aftersale.models.lifecycle import Gaps, primary_category
 from aftersale.models.refill import Repeats
 
 

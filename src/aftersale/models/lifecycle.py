@@ -11,24 +11,14 @@ from collections.abc import Iterable, Mapping
 
 from aftersale.catalogue.product import Catalogue
 from aftersale.customers.purchases import Purchases
+from aftersale.customers.tiers import LOYAL_ORDERS, WINDOW
 from aftersale.kernel.instants import DAY, Instant
 from aftersale.models.calibration import Rhythm
 
 ENOUGH_GAPS = 30
 """Completed gaps below which a segment borrows from a larger one."""
 
-WINDOW = 730 * DAY
-
-VIP_ORDERS, VIP_REVENUE, LOYAL_ORDERS = 5, 500_00, 2
-
 STAGES = ("prospect", "new", "active", "at_risk", "lapsed")
-
-
-def tier(bought: Purchases) -> str:
-    """new, loyal (2-4 orders) or vip (5 and more, or 500 spent)."""
-    if bought.count >= VIP_ORDERS or max(bought.revenue.values(), default=0) >= VIP_REVENUE:
-        return "vip"
-    return "loyal" if bought.count >= LOYAL_ORDERS else "new"
 
 
 def primary_category(bought: Purchases, catalogue: Catalogue) -> str:
@@ -65,12 +55,14 @@ class Gaps:
             self.closed.setdefault(key, Counter()).update(recent)
             self.open.setdefault(key, Counter())[waiting] += 1
 
-    def count(self, key: str, days: int, *, closed: int, waiting: int) -> None:
-        """Add to the counts of a group: so many gaps of that length."""
-        for counts, number in ((self.closed, closed), (self.open, waiting)):
-            of_group = counts.setdefault(key, Counter())
-            if number:
-                of_group[days] += number
+    def take(self, rows: Iterable[tuple[str, str, int, int, int]]) -> None:
+        """Add counts by (tier, category, days, closed, waiting), as `features.gaps` has them."""
+        for name, category, days, closed, waiting in rows:
+            for key in {f"{name}/{category}", f"/{category}", f"{name}/", "/"}:
+                for counts, number in ((self.closed, closed), (self.open, waiting)):
+                    of_group = counts.setdefault(key, Counter())
+                    if number:
+                        of_group[days] += number
 
     def rhythms(self) -> dict[str, Rhythm]:
         """The rhythm of each group that has gaps enough."""

@@ -10,12 +10,13 @@ from aftersale.catalogue.product import Catalogue, Product
 from aftersale.customers.fold import order_key
 from aftersale.customers.profile import Order, Profile
 from aftersale.customers.purchases import Purchases, by_product, purchases
+from aftersale.customers.tiers import tier
 from aftersale.customers.whereabouts import Whereabouts, whereabouts
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line
 from aftersale.kernel.instants import Instant
 from aftersale.models.calibration import DEFAULT_RHYTHM, Calibration, Rhythm
-from aftersale.models.lifecycle import primary_category, tier
+from aftersale.models.lifecycle import primary_category
 from aftersale.models.refill import Refill, run_out
 
 
