@@ -326,10 +326,20 @@ def test_a_live_worker_ends_cleanly_when_asked_to(tmp_path: Path) -> None:
     assert msgspec.json.decode(out)["ok"]
 
 
+def last_turn(home: Path) -> int:
+    store = open_app(Settings(home=home)).store
+    with store.read() as tx:
+        last = tx.journal.last()
+    store.close()
+    return last.turn if last else 0
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_a_driven_worker_after_the_turn_and_it_can_go_on(home: Path) -> None:
+    begun = last_turn(home)
     worker = process("worker", "--until", "2040-01-01", "--json", home=home)
-    time.sleep(1.5)
+    while last_turn(home) == begun and worker.poll() is None:
+        time.sleep(0.02)
     worker.send_signal(signal.SIGINT)
     _, err = worker.communicate(timeout=20)
     if worker.returncode != 0:  # a very fast machine is done already
