@@ -127,10 +127,9 @@ def told_before(lake: Lake, until: Instant) -> dict[str, pa.Table]:
     newest = scored.mutate(nth=ibis.row_number().over(latest))
     rows = newest.filter(newest.nth == 0).select("score", *_KEYS, "value", "band")
     found = lake.run(rows)
-    names = found["score"].to_pylist() if found.num_rows else []
-    which = np.array(names, dtype=object)
     return {
-        name: found.filter(which == name).drop_columns(["score"]) for name in sorted(set(names))
+        name: found.filter(pc.equal(found["score"], name)).drop_columns(["score"])
+        for name in SCORES
     }
 
 
