@@ -108,6 +108,7 @@ def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:
     assert begun
 
 
+@pytest.mark.slow
 def test_no_score_sees_the_future(app: App, tmp_path: Path) -> None:
     """Scores as of an instant are the same with and without what happened after it."""
     with app.store.read() as tx:
@@ -133,6 +134,7 @@ def test_no_score_sees_the_future(app: App, tmp_path: Path) -> None:
     assert len(mine) > 100
 
 
+@pytest.mark.slow
 def test_a_backtest_times_journeys_by_scores_as_they_could_be_known(app: App) -> None:
     """Runs begin at the instants of scoring, the first of which begins nothing; parts add up."""
     with app.store.read() as tx:
