@@ -391,6 +391,7 @@ def test_an_event_can_be_left_out_or_changed_in_a_replay(filled: Path, ask: Ask)
     assert code == 0
 
 
+@pytest.mark.slow
 def test_a_backtest_is_the_same_in_one_process_or_two(
     filled: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,6 +402,7 @@ def test_a_backtest_is_the_same_in_one_process_or_two(
     assert one["data"]["messages"] > 0
 
 
+@pytest.mark.slow
 def test_a_draft_is_tried_without_being_deployed(home: Path, tmp_path: Path, ask: Ask) -> None:
     edit(home / "policies.yaml", "holdout: 0.05", "holdout: 0.9")
     _, now = ask("--home", home, "backtest")
