@@ -1,7 +1,7 @@
 """How long do customers of each segment wait between two orders, counted for everybody at once?
 
-The same question as `models.lifecycle.Gaps`, asked of tables. The counts of days and shards add
-up (`Gaps.take`): a quarter is the sum of its parts, and quantiles are read from the counts alone.
+The same question as `models.lifecycle.Gaps`, asked of tables. The counts of customers and of
+shards add up (`Gaps.take`), and quantiles are read from the counts alone.
 """
 
 import ibis
