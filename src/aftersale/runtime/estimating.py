@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from aftersale.customers.purchases import IN_ANOTHER_CURRENCY
 from aftersale.features import leanings
 from aftersale.features.purchases import (
     OF_ORDER,
@@ -37,9 +38,8 @@ from aftersale.models.scores import SCORES, Card
 from aftersale.models.value import Scoring, summarise
 from aftersale.programme.lake import Lake
 from aftersale.runtime.past import past
+from aftersale.runtime.valuing import DISCOUNT
 
-DISCOUNT = 0.1
-"""A year's discount of what is spent later, as `value` has it."""
 SHARES = (0.2, 0.4, 0.6, 0.8)
 """Where the bands of value begin: fifths of the customers of one currency."""
 
@@ -172,7 +172,8 @@ def estimate(
         if name not in found:
             began = clock()
             said = _MODELS[name](known, ask)
-            card = msgspec.structs.replace(said.card, seconds=clock() - began)
+            seconds, rows = clock() - began, len(said.customer)
+            card = msgspec.structs.replace(said.card, rows=rows, seconds=seconds)
             found[name] = msgspec.structs.replace(said, card=card)
         return found[name]
 
@@ -227,7 +228,7 @@ def _churn(known: Facts, _: "_Ask") -> Said:
         return _silent(card)
     scores = churn.score(model, known.purchases)
     return Said(
-        msgspec.structs.replace(card, rows=len(scores.customer)),
+        card,
         scores.customer,
         scores.churn,
         scores.band,
@@ -263,7 +264,7 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
         return found
 
     return Said(
-        msgspec.structs.replace(card, rows=len(days.customer)),
+        card,
         days.customer,
         instants(days.middle),
         np.zeros(0, np.int64),
@@ -276,7 +277,9 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
 def _value(known: Facts, _: "_Ask") -> Said:
     customer, day, amount = known.purchases
     most = max(known.currencies.values(), key=len, default=np.zeros(0, np.int64))
-    judged = judging.judge(customer, day, np.where(_among(customer, most), amount, -1.0), known.day)
+    judged = judging.judge(
+        customer, day, np.where(_among(customer, most), amount, IN_ANOTHER_CURRENCY), known.day
+    )
     ways = {guess.way: guess.rmse for guess in judged.purchases}
     card = Card(
         "value", "", 0, "root mean squared error of purchases",
@@ -305,9 +308,7 @@ def _value(known: Facts, _: "_Ask") -> Said:
         cuts = np.quantile(worth.value, SHARES, method="lower")
         band[chosen] = np.searchsorted(cuts, worth.value, "right")
         versions.append(_version(spend))
-    card = msgspec.structs.replace(
-        card, version=digest16(*versions).hex()[:12], rows=len(customers)
-    )
+    card = msgspec.structs.replace(card, version=digest16(*versions).hex()[:12])
     return Said(card, customers, value, band, np.zeros(0, np.int64), low, high)
 
 
@@ -327,7 +328,7 @@ def _run_out(known: Facts, _: "_Ask") -> Said:
     # Who bought an item once may never want it again: only repeats tell that it is used up.
     own = found.gaps > 0
     return Said(
-        msgspec.structs.replace(card, rows=int(own.sum())),
+        card,
         found.customer[own],
         found.days[own],
         np.zeros(0, np.int64),
@@ -361,7 +362,7 @@ def _leaning(name: str) -> "_Model":
             value, (low, high) = leaning.standing(value), ends
         least, most = (1.0, 5.0) if name == "satisfaction" else (0.0, 1.0)
         return Said(
-            msgspec.structs.replace(card, rows=len(customer)),
+            card,
             customer,
             value,
             np.searchsorted(BANDS[name], value, "right"),
@@ -394,7 +395,7 @@ def _health(known: Facts, ask: "_Ask") -> Said:
             ends[row, place] += values
     value, low, high = ends / number
     return Said(
-        msgspec.structs.replace(card, rows=len(customer)),
+        card,
         customer,
         value,
         np.searchsorted(BANDS["health"], value, "right"),
