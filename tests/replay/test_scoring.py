@@ -82,6 +82,10 @@ def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:
     names = {card.name for card in done.cards}
     assert names == SCORES.keys()
     assert {c.name for c in done.cards if c.verdict == "on"} >= {"churn", "next_order"}
+    proof = {card.name: card.proof for card in done.cards}
+    assert sum(one.rows for one in proof["churn"].bins) == proof["churn"].windows[0].rows > 0
+    assert proof["next_order"].within is not None
+    assert all(card.learnt[1] == "2025-12-31" for card in done.cards if card.learnt[0])
     found = told(app)
     assert len(found) == sum(done.told.values()) > 100
     assert {at for _, at, _ in found} == {done.until}

@@ -19,7 +19,7 @@ from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted, ReturnInitiated
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import DAY
-from aftersale.models import buying, judging, spending
+from aftersale.models import buying, spending
 from aftersale.models.ascent import climb
 from aftersale.models.buying import Buying, Rows
 from aftersale.models.gammas import digamma, log_gamma, trigamma
@@ -553,17 +553,6 @@ def test_a_model_that_is_no_better_is_switched_off():
     assert isinstance(found, Judgement)
     assert "forecasts purchases as well" in found.off
     assert {guess.way for guess in found.purchases} == {"model", "own", "shop"}
-
-
-def test_the_calibration_error_by_hand():
-    """Two bins of five of ten: one is right, the other forecasts 0.5 where all came."""
-    chance = np.repeat(np.arange(10) / 10, 10)
-    came = np.zeros(100, bool)
-    for n in range(10):
-        came[10 * n : 10 * n + n] = True
-    assert judging._calibration(chance, came) == pytest.approx(0)
-    came[:10] = True
-    assert judging._calibration(chance, came) == pytest.approx(0.1)
 
 
 # --- days and amounts of a profile ----------------------------------------------------------------

@@ -14,7 +14,8 @@ from aftersale.kernel.errors import Operational
 from aftersale.kernel.instants import DAY, HOUR, parse_instant
 from aftersale.messages.links import sign
 from aftersale.models.buying import Buying
-from aftersale.models.scores import Card
+from aftersale.models.chances import Bin
+from aftersale.models.scores import Card, Proof, Window
 from aftersale.models.spending import Spending
 from aftersale.programme.telemetry import METRICS_TYPE
 from aftersale.runtime.backtest import Backtested, JourneyCount, Plan
@@ -591,13 +592,20 @@ def test_the_page_of_models_says_what_to_do_where_nobody_was_scored(lived):
     """Without a card there is the command; with cards each has its verdict and its reason."""
     client = visitor(lived)
     assert "aftersale score" in client.get("/models").text
+    seen = (Bin(0.25, 0.3, 0.02, 400), Bin(0.75, 0.7, 0.02, 400))
+    before = Window("2026-01-01", "2026-03-31", 800, 0.5, 0.7, 0.2)
+    proof = Proof("an order", seen, (0.4, 0.7, 1.0), (before,), 0.8, 0.9)
     card = Card("churn", "abc", 7, "Brier score", 0.2, 0.25, "off", "it lost <b>here</b>", 0.1)
+    card = msgspec.structs.replace(card, proof=proof, season="more will come")
     with lived.app.store.write() as tx:
         keep_cards(tx, 30 * DAY, [card])
     page = client.get("/models").text
     assert re.search(r"the simple way 0\.2: 25(\.0)?\W%\s+worse", page)
     assert "it lost &lt;b&gt;here&lt;/b&gt;" in page
     assert "more than a week old" in page
+    assert 'aria-label="said 25' in page
+    assert "It drifted" in page
+    assert "more will come" in page
     assert client.get("/models.json").json()["cards"][0]["verdict"] == "off"
     with lived.app.store.write() as tx:
         tx.meta.set("models", None)

@@ -55,7 +55,12 @@ def score(
     return Answer(data, shown, next=[here.line("worker --once")] if done.told else [])
 
 
-def models(here: Here) -> Answer:
+def models(
+    here: Here,
+    name: Annotated[
+        str, typer.Argument(metavar="[SCORE]", help="One score, with everything its card holds.")
+    ] = "",
+) -> Answer:
     """Show the cards of the models: what they are, how good they were, whether they are in use."""
     from aftersale.runtime.cards import kept_cards
 
@@ -65,8 +70,42 @@ def models(here: Here) -> Answer:
     app.store.close()
     if kept is None:
         raise Refusal("nothing was scored yet", hint=here.line("score"))
-    data = {"until": format_instant(kept.until), "cards": msgspec.to_builtins(kept.cards)}
-    return Answer(data, [*_shown(kept.cards), f"As of {format_instant(kept.until)[:10]}."])
+    cards = [card for card in kept.cards if name in {"", card.name}]
+    if not cards:
+        known = ", ".join(card.name for card in kept.cards)
+        raise Refusal(f"there is no score {name!r}", hint=f"one of {known}")
+    data = {"until": format_instant(kept.until), "cards": msgspec.to_builtins(cards)}
+    shown = _shown(cards)
+    if name:
+        shown += _proof(cards[0])
+    return Answer(data, [*shown, f"As of {format_instant(kept.until)[:10]}."])
+
+
+def _proof(card: "Card") -> list[str | Table]:
+    """What a card holds beside its line."""
+    proof = card.proof
+    shown: list[str | Table] = []
+    if card.learnt[0]:
+        shown.append(f"Learnt from {card.learnt[0]} to {card.learnt[1]}.")
+    if proof.bins:
+        rows = [(f"{b.said:.1%}", f"{b.came:.1%}", f"{b.error:.1%}", b.rows) for b in proof.bins]
+        shown += [f"Said and came ({proof.of}):", Table(("said", "came", "chance", "rows"), rows)]
+    if proof.gains:
+        tenths = ", ".join(f"{share:.0%}" for share in proof.gains)
+        shown.append(f"Of all that came, in the first tenth, two tenths and so on: {tenths}.")
+    if proof.windows:
+        past = [
+            (f"{w.first} to {w.last}", w.rows, f"{w.said:.1%}", f"{w.came:.1%}", round(w.error, 4))
+            for w in proof.windows
+        ]
+        shown.append(Table(("days", "rows", "said", "came", card.measure), past))
+    if proof.drifted:
+        shown.append("It drifted: on the newest of them it was off by more than chance.")
+    if proof.within is not None and proof.within_goal is not None:
+        shown.append(
+            f"Its bounds held {proof.within:.0%} of what came; {proof.within_goal:.0%} are meant."
+        )
+    return shown
 
 
 def _shown(cards: "list[Card]") -> list[str | Table]:
@@ -75,8 +114,8 @@ def _shown(cards: "list[Card]") -> list[str | Table]:
         for c in cards
     ]
     headings = ("score", "rows", "judged by", "simple way", "model", "verdict", "seconds")
-    why = [f"{card.name}: {card.why}." for card in cards if card.why]
-    return [Table(headings, rows), *why]
+    told = [(card.name, text) for card in cards for text in (card.why, card.season) if text]
+    return [Table(headings, rows), *(f"{name}: {text}." for name, text in told)]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,6 +7,10 @@ grow older, while a regression learnt on a young shop does not. Where there is n
 from, or where it was worse on the last horizon of the shop's own past, the closed form of BG/NBD
 speaks alone; then the share of those who came back lately; then nothing, with the reason.
 
+Probabilities are looked at again once their time has passed. Where those of the horizon before the
+last were off, and moving those of the last one likewise brought them nearer, today's are moved by
+what the last horizon shows; otherwise they are left alone.
+
 P(alive) is no score of churn: it is 1 for whoever bought once. Here it appears only within the
 probability of a purchase.
 """
@@ -20,7 +24,14 @@ from numpy.typing import NDArray
 from aftersale.kernel.ids import digest16
 from aftersale.models import buying, logistic
 from aftersale.models.buying import Buying, Whole
-from aftersale.models.chances import Measured, measure
+from aftersale.models.chances import (
+    NO_CORRECTION,
+    Correction,
+    Measured,
+    corrected,
+    correction,
+    measure,
+)
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
 from aftersale.models.rhythms import FAMILIES, Others, Rhythms, rhythms
@@ -44,6 +55,7 @@ FLAGS = {
     "closed-form-was-better": "on the last horizon BG/NBD alone was better than what was learnt",
     "base-rate-was-better": "on the last horizon the base rate was better than the models",
     "own-level": "how many buy was learnt too, for BG/NBD could not be fitted",
+    "corrected": "its probabilities are moved by how those of the last horizon came true",
     "not-judged": "the history is too short to judge the answer on its own past",
 }
 """What keeps the answer from the first step of the ladder, or what to know of it."""
@@ -66,9 +78,19 @@ ENOUGH_KNOWN = 30
 _EARLIER = (0, 15, 30, 45, 60)
 """Days by which the days that are learnt from lie apart: five views, each with its own past."""
 _LEAST_CHANCE = 1e-9
+_SURE = 2.0
+"""Standard errors by which a correction must have helped before it is used."""
 
 Purchases = tuple[Whole, Whole, Numbers]
 """Customer, day and amount of every purchase."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How a way did on one horizon of the past, told from what was known before it."""
+
+    cut: int
+    """The last day that was known."""
+    measured: Measured
 
 
 class Churn(msgspec.Struct, frozen=True):
@@ -89,13 +111,17 @@ class Churn(msgspec.Struct, frozen=True):
     rate: float = 0.0
     """Share of customers that bought within the last horizon; its rows below."""
     known: int = 0
+    correction: Correction = NO_CORRECTION
+    """How every logit is moved at last."""
     judged: tuple[Measured, ...] = ()
     """The ways on the last horizon, each told from what was known before it."""
+    windows: tuple[Window, ...] = ()
+    """The best way that there was on the last horizon, on the one before it, and so on."""
 
     @property
     def version(self) -> str:
         """Twelve letters that change when any parameter does."""
-        told = msgspec.structs.replace(self, judged=(), flags=())
+        told = msgspec.structs.replace(self, judged=(), windows=(), flags=())
         return digest16(msgspec.json.encode(told)).hex()[:12]
 
 
@@ -128,11 +154,17 @@ class Scores(msgspec.Struct, frozen=True):
 
 
 def learn(
-    purchases: Purchases, until: int, *, horizon: int = HORIZON, others: Others | None = None
+    purchases: Purchases,
+    until: int,
+    *,
+    horizon: int = HORIZON,
+    others: Others | None = None,
+    windows: int = 1,
 ) -> Churn:
     """The best way that the purchases up to `until` allow, judged on their last horizon.
 
     `others` gives further numbers of customers as of a day; each must be a fact of that day.
+    `windows`: on how many past horizons it is looked at; from two on it may be corrected.
     """
     customer, day, amount = purchases
     chosen = sample(customer) & (day <= until)
@@ -149,7 +181,50 @@ def learn(
             way = other
             flags.append(f"{other}-was-better")
     judged = tuple(measure(one, chance, came) for one, chance in told.items())
-    return msgspec.structs.replace(found, way=way, flags=tuple(flags), judged=judged)
+    found = msgspec.structs.replace(found, way=way, flags=tuple(flags), judged=judged)
+    return _looked_back(found, some, (told, came), others, windows)
+
+
+def _looked_back(
+    model: Churn,
+    purchases: Purchases,
+    last: tuple[dict[str, Numbers], NDArray[np.bool_]],
+    others: Others | None,
+    windows: int,
+) -> Churn:
+    """The model with its windows, and corrected where that would have helped on the last one."""
+    cut, found, by = model.until - model.horizon, [], NO_CORRECTION
+    told, came = last
+    while told:
+        way = _best(told, model.way)
+        found.append(Window(cut, measure(way, told[way], came)))
+        if len(found) >= windows:
+            break
+        later, told, came = (
+            (way, told, came),
+            *_told(purchases, cut - model.horizon, model.horizon, others),
+        )
+        cut -= model.horizon
+        if len(found) == 1 and later[0] == model.way and model.way in told:
+            by = _correction(told[model.way], came, later[1][model.way], later[2])
+    flags = model.flags if by == NO_CORRECTION else (*model.flags, "corrected")
+    return msgspec.structs.replace(model, windows=tuple(found), correction=by, flags=flags)
+
+
+def _best(told: dict[str, Numbers], way: str) -> str:
+    """The step of the ladder that spoke then: the one of today, or the next that there was."""
+    return next(one for one in WAYS[WAYS.index(way) :] if one in told)
+
+
+def _correction(
+    before: Numbers, came_before: NDArray[np.bool_], last: Numbers, came: NDArray[np.bool_]
+) -> Correction:
+    """That of the last horizon, if that of the horizon before it would have helped there."""
+    moved = corrected(last, correction(before, came_before))
+    nearer = (last - came) ** 2 - (moved - came) ** 2
+    if nearer.mean() > _SURE * nearer.std() / np.sqrt(max(len(nearer), 1)):
+        return correction(last, came)
+    return NO_CORRECTION
 
 
 def _worse(told: dict[str, Numbers], way: str, other: str, came: NDArray[np.bool_]) -> bool:
@@ -304,6 +379,13 @@ def _level(logit: Numbers, chance: Numbers) -> float:
 
 def _logits(model: Churn, seen: Rhythms) -> tuple[Numbers, Numbers, Numbers]:
     """Logit of a purchase, its standard error, and what each reason adds."""
+    logit, error, parts = _plain_logits(model, seen)
+    shift, slope = model.correction
+    return shift + slope * logit, abs(slope) * error, slope * parts
+
+
+def _plain_logits(model: Churn, seen: Rhythms) -> tuple[Numbers, Numbers, Numbers]:
+    """The same before they are moved by how earlier ones came true."""
     rows = len(seen.customer)
     nothing = np.zeros((rows, 0))
     if model.way == "learned":

@@ -14,8 +14,9 @@ favours a forecast that is too low. It is told beside.
 import msgspec
 import numpy as np
 
-from aftersale.models import buying, spending
+from aftersale.models import buying, chances, spending
 from aftersale.models.buying import Buying, Whole
+from aftersale.models.chances import Bin
 from aftersale.models.gammas import Numbers
 from aftersale.models.spending import Spending
 from aftersale.models.value import Buyers, Scoring, summarise
@@ -26,7 +27,6 @@ SHORTEST_PAST = 30
 """Days of age that a customer's own rate is taken of at least."""
 MOST_OFF = 2.0
 """Times that the forecast of all purchases may be too high or too low."""
-_BINS = 10
 
 
 class Guess(msgspec.Struct, frozen=True):
@@ -59,8 +59,12 @@ class Judgement(msgspec.Struct, frozen=True):
     brier: float = 0.0
     """Mean squared error of the probability of a purchase, and below it that of the base rate."""
     brier_base: float = 0.0
+    bins: tuple[Bin, ...] = ()
+    """That probability and what happened, over tenths of customers."""
     calibration: float = 0.0
-    """Mean distance between that probability and what happened, over tenths of customers."""
+    """Their mean distance."""
+    gains: tuple[float, ...] = ()
+    """Share of all purchases after the cut among the first tenth by forecast, two tenths, ..."""
     within: float = 0.0
     """Share of customers whose spend lay within their bounds."""
     off: str = ""
@@ -119,7 +123,7 @@ def _judged(
     }
     purchases = tuple(_guess(way, guess, bought) for way, guess in guesses.items())
     chance, came = scoring.buys(model, days), bought > 0
-    rate = float(came.mean())
+    rate, bins = float(came.mean()), chances.bins(chance, came)
     spends, spend_off, within = _judge_spend(scoring, model, spend, days, (paid, paid_days))
     return msgspec.structs.replace(
         begun,
@@ -127,7 +131,9 @@ def _judged(
         spend=spends,
         brier=float(((chance - came) ** 2).mean()),
         brier_base=rate * (1 - rate),
-        calibration=_calibration(chance, came),
+        bins=bins,
+        calibration=chances.calibration_error(bins)[0],
+        gains=chances.gains(guesses["model"], bought),
         within=within,
         off=_off(purchases, "purchases"),
         spend_off=spend_off,
@@ -180,11 +186,3 @@ def _off(guesses: tuple[Guess, ...], what: str) -> str:
     if not 1 / MOST_OFF <= model.total <= MOST_OFF:
         return f"all {what} together were forecast {model.total:.2f} times as high as they were"
     return ""
-
-
-def _calibration(chance: Numbers, came: np.ndarray) -> float:
-    """The expected calibration error over bins of equally many customers (Naeini et al. 2015)."""
-    order = np.argsort(chance, kind="stable")
-    parts = np.array_split(order, _BINS)
-    gaps = [abs(float(chance[p].mean() - came[p].mean())) * len(p) for p in parts if len(p)]
-    return sum(gaps) / len(order)

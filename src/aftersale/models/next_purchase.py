@@ -71,6 +71,8 @@ class NextPurchase(msgspec.Struct, frozen=True):
     line: tuple[float, ...] = ()
     """Intercept and coefficients of the logarithm of the median day."""
     judged: tuple[Nearness, ...] = ()
+    within: float | None = None
+    """Share of the judged who bought between the bounds; eight of ten should have."""
 
 
 class Days(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def learn(purchases: Purchases, until: int, *, horizon: int = HORIZON) -> NextPu
     model = _fit(purchases, until, horizon)
     if model.way == "none":
         return model
-    off, often = _off(purchases, until - horizon, horizon)
+    off, often, within = _off(purchases, until - horizon, horizon)
     rows = len(next(iter(off.values()), ()))
     if rows < ENOUGH_JUDGED:
         return msgspec.structs.replace(model, flags=(*model.flags, "not-judged"))
@@ -104,7 +106,7 @@ def learn(purchases: Purchases, until: int, *, horizon: int = HORIZON) -> NextPu
     stand_in = off.get(way, off["closed-form"])
     if not np.abs(stand_in).mean() < np.abs(off["shop"]).mean():
         way, flags = "none", (*flags, "no-better-than-the-shop")
-    return msgspec.structs.replace(model, way=way, flags=flags, judged=judged)
+    return msgspec.structs.replace(model, way=way, flags=flags, judged=judged, within=within)
 
 
 def _worse(off: Numbers, other: Numbers) -> bool:
@@ -120,17 +122,18 @@ def tell(model: NextPurchase, purchases: Purchases) -> Days:
         return Days(np.zeros(0, np.int64), nothing, nothing, nothing)
     seen = rhythms(*purchases, model.until)
     middle = _middle(model, model.way, seen)
+    return Days(seen.customer, middle, *_bounds(model, seen, middle))
+
+
+def _bounds(model: NextPurchase, seen: Rhythms, middle: Numbers) -> tuple[Numbers, Numbers]:
+    """The interval of BG/NBD, drawn to where the answer lies; within one day and the horizon."""
     early, plain, late = (
         _closed_form(model.buying, seen, model.horizon, share) for share in (EARLY, 0.5, LATE)
     )
-    # The interval of BG/NBD, drawn to where the answer lies; within one day and the horizon.
-    return Days(
-        seen.customer,
-        middle,
-        np.maximum(middle * early / plain, np.minimum(middle, 1.0)),
-        np.minimum(model.horizon - (model.horizon - middle) * _left(plain, late, model.horizon),
-                   model.horizon),
-    )  # fmt: skip
+    left = (model.horizon - middle) * _left(plain, late, model.horizon)
+    first: Numbers = np.maximum(middle * early / plain, np.minimum(middle, 1.0))
+    last: Numbers = np.minimum(model.horizon - left, model.horizon)
+    return first, last
 
 
 def _left(plain: Numbers, late: Numbers, horizon: int) -> Numbers:
@@ -145,14 +148,14 @@ def compare(purchases: Purchases, cut: int, *, horizon: int = HORIZON) -> dict[s
     Beside them: the shop's median day of the horizon before, and each customer's median gap (that
     of all for whoever has none) after its last purchase, which is no sooner than the next day.
     """
-    off, often = _off(purchases, cut, horizon)
+    off, often, _ = _off(purchases, cut, horizon)
     return {way: _nearness(way, one, often) for way, one in off.items()}
 
 
 def _off(
     purchases: Purchases, cut: int, horizon: int
-) -> tuple[dict[str, Numbers], NDArray[np.bool_]]:
-    """Days that each way was off, of those who came, and who of them had bought often."""
+) -> tuple[dict[str, Numbers], NDArray[np.bool_], float]:
+    """Days that each way was off, of those who came; who bought often; the share within bounds."""
     model = _fit(purchases, cut, horizon)
     seen, after = _view(purchases, cut, horizon)
     came = ~np.isnan(after)
@@ -160,12 +163,16 @@ def _off(
     before = before[~np.isnan(before)]
     often = seen.frequency[came] >= OFTEN
     if model.way == "none" or not before.size:
-        return {}, often
+        return {}, often, 0.0
     ways = WAYS[:-1] if model.line else ("closed-form",)
     guesses = {way: _middle(model, way, seen) for way in ways}
     guesses["shop"] = np.full(len(after), float(np.median(before)))
     guesses["own-gap"] = _own_gap(seen, horizon)
-    return {way: (guess - after)[came] for way, guess in guesses.items()}, often
+    first, last = _bounds(model, seen, guesses[ways[0]])
+    # Days are told as whole ones.
+    inside = (np.round(first) <= after) & (after <= np.round(last))
+    off = {way: (guess - after)[came] for way, guess in guesses.items()}
+    return off, often, float(inside[came].mean()) if came.any() else 0.0
 
 
 def _nearness(way: str, off: Numbers, often: NDArray[np.bool_]) -> Nearness:

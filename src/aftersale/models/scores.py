@@ -5,6 +5,7 @@ can be repeated. It tells a score when its band changes, or when its value moves
 somebody could act on; what moves less would only make the ledger long.
 """
 
+import math
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftersale.kernel.instants import DAY
+from aftersale.models.chances import Bin
 from aftersale.models.gammas import Numbers
 
 
@@ -27,6 +29,57 @@ class Score(msgspec.Struct, frozen=True):
     """Whether `step` is a share of the value told before."""
     bands: tuple[str, ...] = ()
     by_product: bool = False
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How a model did on one stretch of the past, told from what was known before it."""
+
+    first: str
+    """Its first and last day (YYYY-MM-DD)."""
+    last: str
+    rows: int
+    said: float
+    """The mean of what was said, and of what came."""
+    came: float
+    error: float
+    """What `Card.measure` counts."""
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What shows how good a model is; whatever does not apply to it is empty."""
+
+    of: str = ""
+    """What its probabilities are of."""
+    bins: tuple[Bin, ...] = ()
+    """The reliability plot: what was said, and how often it came, on the judged window."""
+    gains: tuple[float, ...] = ()
+    """Share of all that came among the first tenth by what was said, two tenths, ... to 1."""
+    windows: tuple[Window, ...] = ()
+    """The newest first."""
+    within: float | None = None
+    """Share of outcomes that lay within their bounds, and how many should have."""
+    within_goal: float | None = None
+    reliability: float | None = None
+    """Of a score that is a mean: 0 is chance alone, 1 none."""
+
+    @property
+    def lift(self) -> float | None:
+        """How many times as many as among all came among the first tenth."""
+        return self.gains[0] * len(self.gains) if self.gains else None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the newest window was off by more than chance, and by more than those before.
+
+        Off is the mean of what was said from the mean of what came, in standard errors.
+        """
+        off = [abs(_off(window)) for window in self.windows]
+        return bool(off) and off[0] > max([_DRIFTED, *off[1:]])
+
+
+def _off(window: Window) -> float:
+    chance = min(max(window.said, 1e-9), 1 - 1e-9)
+    return (window.came - window.said) / math.sqrt(chance * (1 - chance) / max(window.rows, 1))
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -46,7 +99,15 @@ class Card(msgspec.Struct, frozen=True):
     why: str
     """Why it is off, or on which lower step of its ladder it stands."""
     seconds: float
+    learnt: tuple[str, str] = ("", "")
+    """First and last day (YYYY-MM-DD) of what it learnt from; empty where it learnt nothing."""
+    proof: Proof = Proof()
+    season: str = ""
+    """A warning that the days ahead are not like those that it learnt from."""
 
+
+_DRIFTED = 3.0
+"""Standard errors."""
 
 SCORES = {
     score.name: score

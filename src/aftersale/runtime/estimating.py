@@ -27,14 +27,23 @@ from aftersale.features.purchases import (
     totals_of,
 )
 from aftersale.kernel.ids import digest16
-from aftersale.kernel.instants import DAY, Instant
+from aftersale.kernel.instants import DAY, Instant, format_instant
 from aftersale.kernel.money import exponent
 from aftersale.kernel.zones import day_number, instants_at
-from aftersale.models import buying, churn, judging, leaning, next_purchase, run_out, spending
+from aftersale.models import (
+    buying,
+    churn,
+    judging,
+    leaning,
+    next_purchase,
+    run_out,
+    seasons,
+    spending,
+)
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import Sums
-from aftersale.models.scores import SCORES, Card
+from aftersale.models.scores import SCORES, Card, Proof, Window
 from aftersale.models.value import Scoring, summarise
 from aftersale.programme.lake import Lake
 from aftersale.runtime.past import past
@@ -76,6 +85,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
     supply: Numbers
     """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
+    windows: int = 1
+    """On how many stretches of the past a model is looked at."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -163,9 +174,17 @@ def _sums(columns: Mapping[str, Any]) -> tuple[Whole, Sums, Sums]:
 
 
 def estimate(
-    known: Facts, *, only: Collection[str] = SCORES.keys(), clock: Clock = perf_counter
+    known: Facts,
+    *,
+    only: Collection[str] = SCORES.keys(),
+    windows: int = 1,
+    clock: Clock = perf_counter,
 ) -> list[Said]:
-    """What the models say of what is known, in the order of `SCORES`."""
+    """What the models say of what is known, in the order of `SCORES`.
+
+    `windows`: on how many stretches of the past a model is looked at, where it can be.
+    """
+    known = msgspec.structs.replace(known, windows=windows)
     found: dict[str, Said] = {}
 
     def ask(name: str) -> Said:
@@ -209,8 +228,35 @@ def _silent(card: Card) -> Said:
     return Said(card, whole, numbers, whole, whole, numbers, numbers)
 
 
+def _date(day: int) -> str:
+    """The day as one writes it; nothing for none."""
+    return format_instant(day * DAY)[:10]
+
+
+def _learnt(known: Facts, day: Whole) -> tuple[str, str]:
+    return (_date(int(day.min())), _date(known.day)) if day.size else ("", "")
+
+
+def _season(known: Facts, days: int) -> str:
+    """What is to be known of the days ahead, in words; nothing where they are as usual."""
+    customer, day, _ = known.purchases
+    found = seasons.season(customer, day, known.day, days)
+    if not found.known:
+        why = f"whether the next {days} days are a season is not known: that takes "
+        return why + f"{seasons.needs(days)} days of history" if day.size else ""
+    if not found.marked:
+        return ""
+    past = "a year ago" if found.known == 1 else f"in each of the last {found.known} years"
+    many = "more" if found.ratio > 1 else "fewer"
+    return (
+        f"{past}, {found.ratio:.2g} times as many of those who had just bought came back in these "
+        f"{days} days as in the {days} days before; the model knows no seasons, so expect {many} "
+        "than it says"
+    )
+
+
 def _churn(known: Facts, _: "_Ask") -> Said:
-    model = churn.learn(known.purchases, known.day)
+    model = churn.learn(known.purchases, known.day, windows=known.windows)
     by_way = {one.way: one for one in model.judged}
     # Where the past is too short to learn twice, the closed form was judged in its place.
     judged = model.way if model.way in by_way else "closed-form"
@@ -223,6 +269,9 @@ def _churn(known: Facts, _: "_Ask") -> Said:
         mine.brier if mine else None,
         "off" if model.way == "none" else "on",
         why, 0.0,
+        learnt=_learnt(known, known.purchases[1]),
+        proof=_churn_proof(model),
+        season=_season(known, model.horizon),
     )  # fmt: skip
     if model.way == "none":
         return _silent(card)
@@ -240,6 +289,26 @@ def _churn(known: Facts, _: "_Ask") -> Said:
     )
 
 
+def _churn_proof(model: churn.Churn) -> Proof:
+    newest = model.windows[0].measured if model.windows else None
+    return Proof(
+        of=f"an order within {model.horizon} days",
+        bins=newest.bins if newest else (),
+        gains=newest.gains if newest else (),
+        windows=tuple(
+            Window(
+                _date(one.cut + 1),
+                _date(one.cut + model.horizon),
+                one.measured.rows,
+                one.measured.mean,
+                one.measured.rate,
+                one.measured.brier,
+            )
+            for one in model.windows
+        ),
+    )
+
+
 def _next_order(known: Facts, _: "_Ask") -> Said:
     model = next_purchase.learn(known.purchases, known.day)
     off = {one.way: one.mae for one in model.judged}
@@ -248,6 +317,8 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
         off.get("shop"), off.get(model.way, off.get("closed-form")),
         "off" if model.way == "none" else "on",
         "; ".join(next_purchase.FLAGS[flag] for flag in model.flags), 0.0,
+        learnt=_learnt(known, known.purchases[1]),
+        proof=Proof(within=model.within, within_goal=next_purchase.LATE - next_purchase.EARLY),
     )  # fmt: skip
     days = next_purchase.tell(model, known.purchases)
 
@@ -287,6 +358,14 @@ def _value(known: Facts, _: "_Ask") -> Said:
         ways.get("model"),
         "off" if judged.off else "on",
         judged.off or judged.spend_off, 0.0,
+        learnt=_learnt(known, day),
+        proof=Proof(
+            of=f"an order within {judged.days} days",
+            bins=judged.bins,
+            gains=judged.gains,
+            within=judged.within if judged.spend else None,
+            within_goal=0.9 if judged.spend else None,
+        ),
     )  # fmt: skip
     if judged.off:
         return _silent(card)
@@ -319,6 +398,8 @@ def _run_out(known: Facts, _: "_Ask") -> Said:
     card = Card(
         "run_out", run_out.VERSION, 0, "days off, mean",
         baseline or None, judged.model or None, "off" if judged.off else "on", judged.off, 0.0,
+        learnt=_learnt(known, day),
+        proof=Proof(within=judged.within, within_goal=0.9) if judged.judged else Proof(),
     )  # fmt: skip
     if judged.off:
         return _silent(card)
@@ -351,6 +432,7 @@ def _leaning(name: str) -> "_Model":
             name, _version(model), 0, "squared error of one half, told from the other",
             model.constant if model.judged else None, model.error if model.judged else None,
             "off" if model.off else "on", model.off or noise, 0.0,
+            proof=Proof(reliability=model.reliability) if model.judged else Proof(),
         )  # fmt: skip
         if model.off:
             return _silent(card)

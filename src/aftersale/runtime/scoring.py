@@ -33,6 +33,8 @@ from aftersale.turn.programme import World
 
 TOLD_AT_ONCE = 10_000
 """Events of one transaction."""
+WINDOWS = 4
+"""Stretches of the past on which a model is looked at: about a year of 90 days each."""
 _FIFTHS = "rfm"
 _KEYS = ("customer", "product")
 
@@ -70,7 +72,7 @@ def score(
         past_only = tx.journal.last() is None
     flow(store, lake, world.programme.policy.zone, progress=progress)
     known = facts_of(lake, world, now)
-    said = estimate(known)
+    said = estimate(known, windows=WINDOWS)
     told: dict[str, int] = {}
     if until is None:
         before = told_before(lake, now)

@@ -9,7 +9,8 @@ from html import escape
 import msgspec
 
 from aftersale.kernel.instants import DAY
-from aftersale.web.words import day, grouped
+from aftersale.models.chances import Bin
+from aftersale.web.words import day, grouped, percent
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -72,4 +73,40 @@ def _summary(per_day: Mapping[int, int], first: int, last: int) -> str:
     return (
         f"{grouped(total)} in all from {day(first * DAY, 'UTC')} to {day(last * DAY, 'UTC')}, "
         f"at most {grouped(max(per_day.values(), default=0))} a day"
+    )
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """What was said against what came, both from 0 to 1; on the line they are the same.
+
+    The bar of a point is two standard errors of chance alone.
+    """
+    told = ", ".join(f"said {percent(b.said)}, came {percent(b.came)}" for b in bins)
+    parts = [
+        '<svg class="square" role="img" viewBox="-2 -2 104 104" ',
+        f'aria-label="{escape(told)}"><path class="frame" d="M0 0V100H100"/>',
+        '<path class="even" d="M0 100L100 0"/>',
+    ]
+    for one in bins:
+        x, y, reach = 100 * one.said, 100 - 100 * one.came, 200 * one.error
+        top, foot = max(y - reach, 0), min(y + reach, 100)
+        title = f"said {percent(one.said)}, came {percent(one.came)}, of {grouped(one.rows)}"
+        parts.append(
+            f'<g><path class="reach" d="M{x:.1f} {top:.1f}V{foot:.1f}"/>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2"/><title>{title}</title></g>'
+        )
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def gains(shares: Sequence[float]) -> str:
+    """Which share of all that came is among the first tenth, two tenths, and so on."""
+    step = 100 / len(shares)
+    line = " ".join(f"L{step * (n + 1):.1f} {100 - 100 * s:.1f}" for n, s in enumerate(shares))
+    told = ", ".join(f"{percent(s)} in the first {n + 1}" for n, s in enumerate(shares))
+    return (
+        '<svg class="square" role="img" viewBox="-2 -2 104 104" '
+        f'aria-label="Of all that came, by tenths: {escape(told)}">'
+        '<path class="frame" d="M0 0V100H100"/><path class="even" d="M0 100L100 0"/>'
+        f'<path class="line" d="M0 100 {line}"/></svg>'
     )

@@ -5,9 +5,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aftersale.kernel.instants import DAY, Instant
-from aftersale.models.scores import SCORES, Card
+from aftersale.models.scores import SCORES, Card, Proof
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.cards import kept_cards
+from aftersale.web import charts
 from aftersale.web.pages import Pages, as_json, pages_of
 
 STALE = 7 * DAY
@@ -32,7 +33,8 @@ def models(request: Request) -> Response:
     pages = pages_of(request)
     with pages.app.store.read() as tx:
         view = models_of(pages, tx)
-        return pages.framed(request, tx, "models.html", section="models", view=view)
+        plots = {card.name: _plots(card.proof) for card in view.cards if card.proof.bins}
+        return pages.framed(request, tx, "models.html", section="models", view=view, plots=plots)
 
 
 def models_json(request: Request) -> Response:
@@ -53,3 +55,8 @@ def models_of(pages: Pages, tx: Transaction) -> Models:
         meanings={score.name: score.doc for score in SCORES.values()},
         wanted=sorted(pages.app.worlds.compiled(tx, world.programme.version).scores),
     )
+
+
+def _plots(proof: Proof) -> tuple[str, str]:
+    """The reliability plot, and that of gains."""
+    return charts.reliability(proof.bins), charts.gains(proof.gains) if proof.gains else ""
