@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check lint types imports fmt bench judge crash simulate clean
+.PHONY: help setup demo test test-fast check lint types imports fmt bench judge crash simulate browser pictures clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -24,6 +24,14 @@ demo: $(VENV)/.package-installed ## Run the simulated shop with its pages, witho
 
 test: test-fast ## Run every test: first the fast part, then the rest.
 	$(PYTEST) -n $(WORKERS) -m "slow or crash"
+
+browser: $(VENV)/.dev-installed ## Fetch a Chromium for the browser tests where the machine has none.
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+		|| $(BIN)/playwright install --only-shell chromium
+
+pictures: $(VENV)/.dev-installed ## Take the pictures of the documents anew, from the demo.
+	$(BIN)/aftersale demo --no-serve
+	PYTHONPATH=tests $(BIN)/python tests/pictures.py .aftersale-demo
 
 test-fast: $(VENV)/.dev-installed ## Run the tests that need no patience.
 	$(PYTEST) -n $(WORKERS) -m "not slow and not crash"

@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -371,3 +372,27 @@ def test_every_command_has_its_place_in_the_reference() -> None:
     assert [
         n for n in names(typer.main.get_command(app), "aftersale") if n.split(" ", 1)[1] not in page
     ] == []
+
+
+def test_every_picture_is_taken_by_the_program_and_shown_somewhere() -> None:
+    """And none is left that nothing takes."""
+    taken = set(re.findall(r'(?m)^ +"([\w-]+)": f?"/', text(ROOT / "tests" / "pictures.py")))
+    kept = {path.stem for path in (DOCS / "images").iterdir()}
+    shown = {name for page in PAGES for name in re.findall(r"images/([\w-]+)\.png", text(page))}
+    assert taken == kept == shown
+
+
+def test_what_others_made_is_shipped_as_they_made_it() -> None:
+    folder = ROOT / "src" / "aftersale" / "web" / "static" / "vendor"
+    told = tomllib.loads(text(folder / "VENDOR.toml"))
+    for one in told.values():
+        assert sha256((folder / one["file"]).read_bytes()).hexdigest() == one["sha256"]
+    assert len(told) == len([path for path in folder.iterdir() if path.suffix in {".woff2", ".js"}])
+
+
+def test_the_page_of_pages_names_every_address_of_the_menu() -> None:
+    """Addresses with a part that stands for something are written in capitals there."""
+    layout = text(ROOT / "src" / "aftersale" / "web" / "layout.html")
+    menu = re.findall(r"\('\w+', '(/[\w/-]*)'", layout)
+    assert len(menu) > 5
+    assert missing(menu, reference("pages")) == []

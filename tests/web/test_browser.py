@@ -1,71 +1,43 @@
 """Do pages hold together in a browser: every width, both themes, nothing from elsewhere?"""
 
-import socket
-import threading
-import time
+import gzip
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-WIDTHS = (1440, 1024, 390)
+from browsing import AXE, FINE, MEASURE, open_browser, serving, set_theme
 
-MEASURE = """() => {
-  const root = document.documentElement;
-  const own = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-  const small = [...document.querySelectorAll("body *")].filter(e =>
-    own(e) && !e.closest("svg") && e.getBoundingClientRect().width
-    && parseFloat(getComputedStyle(e).fontSize) < 11);
-  const boxes = [...document.querySelectorAll(".step")].map(e => e.getBoundingClientRect());
-  let overlapping = 0;
-  boxes.forEach((a, n) => boxes.slice(n + 1).forEach(b => {
-    if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom) overlapping++;
-  }));
-  const cut = [...document.querySelectorAll(".step .n")].filter(e =>
-    e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().bottom >
-      e.closest(".step").getBoundingClientRect().bottom);
-  return { sideways: root.scrollWidth - root.clientWidth,
-           small: small.map(e => e.textContent.slice(0, 40)), overlapping, cut: cut.length };
-}"""
-FINE = {"sideways": 0, "small": [], "overlapping": 0, "cut": 0}
+pytestmark = pytest.mark.slow
+
+WIDTHS = (1440, 1024, 390)
+BYTES = {"html": 40_000, "css": 15_000, "js": 40_000}
+"""Most bytes of a page's parts, as gzip makes them."""
+MOST_ELEMENTS = 2_500
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no browser test: playwright is not installed"
-    )
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser test: {CHROMIUM} is absent")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+    with open_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
 def served(lived):
-    """The address of the pages, served on a free port."""
-    import uvicorn
-
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(lived.site, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
-    listening.close()
+    with serving(lived.site) as address:
+        yield address
 
 
-def pages(lived):
+@pytest.fixture
+def page(browser, served, lived):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    context.add_cookies([{"name": "aftersale_session", "value": lived.cookie, "url": served}])
+    yield context.new_page()
+    context.close()
+
+
+def addresses(lived):
     with lived.app.store.read() as tx:
         mail = tx.mailbox.newest(limit=1)[0]
         held = tx.decisions.newest(kind="hold", limit=1)[0]
@@ -80,18 +52,18 @@ def pages(lived):
         "/mailbox",
         "/doubts",
         f"/mailbox/message?key={quote(mail.key, safe='')}",
+        "/models",
         "/health",
         "/sign-in",
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_pages_fit_and_ask_nobody_else(lived, browser, served, width, theme):
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    context.add_cookies([{"name": "aftersale_session", "value": lived.cookie, "url": served}])
-    page = context.new_page()
+# Two halves, so that two workers share them.
+@pytest.mark.parametrize("half", [0, 1])
+def test_every_page_fits_every_width_in_both_themes_and_is_open_to_all(lived, page, served, half):
+    """No word too small or cut, nothing overlaps, no sideways scroll, no finding of axe."""
+    package = pytest.importorskip("axe_playwright_python")
+    axe = (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     wrong: list[str] = []
     page.on("console", lambda said: wrong.append(said.text))
     # The icon of a page that is left at once is given up by the browser itself.
@@ -104,13 +76,64 @@ def test_pages_fit_and_ask_nobody_else(lived, browser, served, width, theme):
         lambda request: None if request.url.startswith(served) else wrong.append(request.url),
     )
     found = {}
-    for path in pages(lived):
-        answer = page.goto(f"{served}{path}{'&' if '?' in path else '?'}theme={theme}")
+    for path in addresses(lived)[half::2]:
+        page.set_viewport_size({"width": 1440, "height": 900})
+        answer = page.goto(f"{served}{path}")
         assert answer is not None
         assert answer.status == 200, path
-        measured = page.evaluate(MEASURE)
-        if measured != FINE or wrong:
-            found[path] = (measured, wrong[:3])
-        wrong.clear()
-    context.close()
+        page.evaluate("document.fonts.ready")
+        for theme in ("light", "dark"):
+            set_theme(page, theme)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                measured = page.evaluate(MEASURE)
+                if measured != FINE:
+                    odd = {key: value for key, value in measured.items() if value != FINE[key]}
+                    found[path, theme, width] = odd
+        page.evaluate(axe)
+        only = ["color-contrast", "link-in-text-block"]
+        page.set_viewport_size({"width": 1440, "height": 900})
+        for theme, rules in (("dark", only), ("light", None)):
+            set_theme(page, theme)
+            if violations := page.evaluate(AXE, rules):
+                found[path, theme, "axe"] = violations
+        if wrong:
+            found[path, "asked or said"] = list(wrong)
+            wrong.clear()
+        assert page.locator("h1").count() == 1, path
+        assert page.evaluate("document.querySelectorAll('*').length") <= MOST_ELEMENTS, path
     assert found == {}
+
+
+def test_pages_are_light(lived, page, served):
+    """By their bytes as gzip makes them, in sum with what they load."""
+    sizes: dict[str, int] = {}
+
+    def weigh(response):
+        body = response.body() if response.status == 200 else b""
+        kind = response.headers.get("content-type", "")
+        raw = "font" in kind or response.url.endswith("woff2")
+        sizes[response.url] = len(body) if raw else len(gzip.compress(body))
+
+    page.on("response", weigh)
+    for path in addresses(lived):
+        sizes.clear()
+        page.goto(f"{served}{path}")
+        assert sum(sizes.values()) <= 150_000, (path, sizes)
+        for url, size in sizes.items():
+            kind = next((name for name in BYTES if re.search(rf"\.{name}$", url)), "html")
+            if "woff2" not in url:
+                assert size <= BYTES[kind], url
+
+
+def test_without_scripts_everything_is_there_to_read(lived, browser, served):
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies([{"name": "aftersale_session", "value": lived.cookie, "url": served}])
+    page = context.new_page()
+    page.goto(f"{served}/journeys/refill")
+    assert page.locator(".step").count() >= 5
+    page.goto(served)
+    page.fill("#q", "emoji@example.com")
+    page.press("#q", "Enter")
+    assert re.search(r"/customers/\d+$", page.url)
+    context.close()
