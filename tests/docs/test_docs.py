@@ -32,6 +32,8 @@ from aftersale.programme.marked import read_marked
 from aftersale.programme.policies import read_policies
 from aftersale.programme.telemetry import TROUBLES, Vitals
 from aftersale.settings import Settings, variable
+from aftersale.translation import commerce
+from aftersale.translation.segment import CALLS
 from aftersale.turn.decision import KINDS, Decision
 from aftersale.turn.programme import KEPT_CONTACTS
 from aftersale.turn.state import HARD_LIMIT, SOFT_LIMIT
@@ -87,6 +89,15 @@ def test_every_type_that_others_may_send_has_an_example_that_is_read_as_it() -> 
         assert event.refs, block
     alike = {kind for kind in BODIES if kind.startswith("message.")} - {"message.bounced"}
     assert shown == set(BODIES) - OURS - alike
+
+
+def test_the_page_of_tracking_names_every_call_and_every_name_with_its_type() -> None:
+    page = reference("tracking")
+    assert missing(CALLS, page) == []
+    told = {}
+    for names, kind in re.findall(r"(?m)^\| (`[A-Z].+?`) \| `([\w.]+)`", page):
+        told |= {name.lower(): kind for name in re.findall(r"`(.+?)`", names)}
+    assert told == {name: found[0] for name in commerce.NAMES if (found := commerce.meaning(name))}
 
 
 def test_the_page_of_gates_names_every_gate_in_its_order_with_every_reason() -> None:

@@ -35,6 +35,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     refs: tuple[Ref, ...] = ()
     personal: dict[str, Any] = {}
     """What decisions may not see: names, addresses, free text, undescribed fields."""
+    told_at: Instant | None = None
+    """The time that the sender wrote, where `at` is not it: 0 where it wrote none."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -60,8 +62,8 @@ MOST_DEPTH = 32
 LEAST_DIGITS = 5
 """Of a phone number that names one person."""
 
-_FIRST: Instant = 631_152_000_000_000
-_END: Instant = 253_402_300_800_000_000
+FIRST: Instant = 631_152_000_000_000
+END: Instant = 253_402_300_800_000_000
 """Times from 1990 to 9999: a smaller number counts seconds and not microseconds."""
 
 _PARTS = {
@@ -92,7 +94,7 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
     `source` and `zone` serve where the object names none. See docs/reference/events.md.
     """
     for where, value in raw.items():
-        if _deeper(value, MOST_DEPTH):
+        if is_deeper(value, MOST_DEPTH):
             raise Refusal("the event is nested too deeply", where=where)
     name = raw.get("type")
     if not isinstance(name, str) or not name:
@@ -100,7 +102,7 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
     kind, channel = standard_type(name)
     if kind in OURS:
         raise Refusal(f"{kind} is written by aftersale itself", where="type")
-    event_id = _word(raw.get("id"), "id")
+    event_id = word_of(raw.get("id"), "id")
     if not event_id:
         raise Refusal("the event has no id", where="id", hint="give each event an id that stays")
     at = _instant(raw.get("at"), zone, "at")
@@ -109,39 +111,39 @@ def read_event(raw: Mapping[str, Any], *, source: str = "", zone: str = "") -> E
     for where, part in (("customer", person), ("data", data)):
         if not isinstance(part, Mapping):
             raise Refusal(f"{where} must be an object", where=where)
-    shop = _word(raw.get("shop"), "shop")
+    shop = word_of(raw.get("shop"), "shop")
     facts = {name: value for name, value in data.items() if value is not None}
     if channel:
         facts["channel"] = channel
     body_type = BODIES.get(kind, Other)
     known = set(body_type.__struct_fields__)
-    facts.update({k: _word(person[k], f"customer.{k}") for k in _SHORT_CUSTOMER if person.get(k)})
+    facts.update({k: word_of(person[k], f"customer.{k}") for k in _SHORT_CUSTOMER if person.get(k)})
     personal = {k: v for k, v in facts.items() if k not in known}
     personal.update({k: v for k, v in person.items() if k not in _NOT_PERSONAL})
     if kind not in _TELLS_ADDRESS and personal.keys() <= _ADDRESSES:
         # The address only says who is meant; the identity table has it already.
         personal = {}
-    body = _body(body_type, {k: v for k, v in facts.items() if k in known}, kind)
+    body = body_of(kind, {k: v for k, v in facts.items() if k in known})
     refs = refs_of(person, data, shop)
-    told_source = _word(raw.get("source"), "source") or source
+    told_source = word_of(raw.get("source"), "source") or source
     event = Event(event_id, told_source, kind, at, shop, body, refs, personal)
-    _check_writable(event)
+    check_writable(event)
     return event
 
 
 def refs_of(person: Mapping[str, Any], data: Mapping[str, Any], shop: str) -> tuple[Ref, ...]:
     """The ids that name the customer, the most telling first."""
     found = []
-    if own := _word(person.get("id"), "customer.id"):
+    if own := word_of(person.get("id"), "customer.id"):
         found.append(Ref("customer", f"{shop}/{own}"))
-    if email := _word(person.get("email"), "customer.email").strip().lower():
+    if email := word_of(person.get("email"), "customer.email").strip().lower():
         found.append(Ref("email", email))
-    if phone := digits(_word(person.get("phone"), "customer.phone")):
+    if phone := digits(word_of(person.get("phone"), "customer.phone")):
         found.append(Ref("phone", phone))
     order = data.get("order")
-    if isinstance(order, (str, int)) and (number := _word(order, "data.order")):
+    if isinstance(order, (str, int)) and (number := word_of(order, "data.order")):
         found.append(Ref("order", f"{shop}/{number}"))
-    if anonymous := _word(person.get("anonymous_id"), "customer.anonymous_id"):
+    if anonymous := word_of(person.get("anonymous_id"), "customer.anonymous_id"):
         found.append(Ref("anonymous", anonymous))
     return tuple(found)
 
@@ -166,14 +168,16 @@ def is_telling(ref: Ref) -> bool:
 def content_digest(event: Event, payload: bytes | None = None) -> bytes:
     """What tells two tellings of one event id apart: type, instant, shop and facts.
 
+    The instant is the sender's own: what we make of it differs with the time of arrival.
     `payload` is the encoded body, where the caller has it already.
     """
     body = encode_body(event.body) if payload is None else payload
-    head = f"{event.type}\x1f{event.at}\x1f{event.shop}\x1f"
+    at = event.at if event.told_at is None else event.told_at
+    head = f"{event.type}\x1f{at}\x1f{event.shop}\x1f"
     return blake2b(head.encode("utf-8", "surrogatepass") + body, digest_size=8).digest()
 
 
-def _word(value: Any, where: str) -> str:
+def word_of(value: Any, where: str) -> str:
     """Text as it is, a whole number written out, nothing as empty text."""
     if value is None:
         return ""
@@ -184,21 +188,23 @@ def _word(value: Any, where: str) -> str:
     raise Refusal(f"{where} must be text", where=where)
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
     """Whether lists and objects lie in each other more than `levels` deep."""
-    match value:
-        case str() | int():
-            return False
-        case Mapping():
-            inner: Iterable[Any] = value.values()
-        case list() | tuple():
-            inner = value
-        case _:
-            return False
-    return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
+    if isinstance(value, dict):
+        inner: Iterable[Any] = value.values()
+    elif isinstance(value, (list, tuple)):
+        inner = value
+    else:
+        return False
+    if levels == 0:
+        return True
+    # Most values are neither, and are passed by without a call.
+    return any(
+        isinstance(item, (dict, list, tuple)) and is_deeper(item, levels - 1) for item in inner
+    )
 
 
-def _check_writable(event: Event) -> None:
+def check_writable(event: Event) -> None:
     """Refuse what the ledger could not write: half a character, a number of many digits."""
     try:
         _pack(event)
@@ -225,7 +231,7 @@ def _instant(value: Any, zone: str, where: str) -> Instant:
         found = value if isinstance(value, int) else parse_instant(str(value), zone=zone)
     except Refusal as refusal:
         raise Refusal(refusal.what, where=where, hint=refusal.hint) from None
-    if not _FIRST <= found < _END:
+    if not FIRST <= found < END:
         raise Refusal(
             "the time lies before 1990 or after 9999",
             where=where,
@@ -234,7 +240,12 @@ def _instant(value: Any, zone: str, where: str) -> Instant:
     return found
 
 
-def _body(body_type: type[Body], facts: dict[str, Any], kind: str) -> Body:
+def body_of(kind: str, facts: dict[str, Any]) -> Body:
+    """The body of the type from its facts, which are changed; refused by the field that is wrong.
+
+    Amounts: whole numbers are minor units, texts and other numbers major units.
+    """
+    body_type = BODIES.get(kind, Other)
     if facts.get("zone") and not is_zone(str(facts["zone"])):
         facts.pop("zone")
     if facts.get("promised_at") is not None:
@@ -285,7 +296,7 @@ def _line(line: Any, currency: str, where: str) -> Any:
     if not isinstance(line, Mapping):
         return line
     return [
-        _word(line.get("product"), f"{where}.product"),
+        word_of(line.get("product"), f"{where}.product"),
         line.get("quantity", 1),
         _minor(line.get("amount", 0), currency, f"{where}.amount"),
     ]
