@@ -19,7 +19,7 @@ from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted, ReturnInitiated
 from aftersale.kernel.draw import draw
 from aftersale.kernel.instants import DAY
-from aftersale.models import buying, spending
+from aftersale.models import buying, rivals, spending
 from aftersale.models.ascent import climb
 from aftersale.models.buying import Buying, Rows
 from aftersale.models.gammas import digamma, log_gamma, trigamma
@@ -143,6 +143,21 @@ def test_bg_nbd_of_cdnow_is_the_published_one(cdnow, shared_data):
     names = ("r", "alpha", "a", "b")
     assert tuple(round(v, 3) for v in found) == tuple(golden[name] for name in names)
     assert round(model.log_likelihood, 1) == golden["log_likelihood"]
+
+
+@pytest.mark.real_data
+def test_the_other_laws_of_leaving_of_cdnow_are_the_published_ones(cdnow):
+    """MBG/NBD to 1e-6; Pareto/NBD as near as its reference is to the highest point."""
+    modified, pareto = rivals.rivals(cdnow.rows, unit=HUNDREDTHS)
+    assert modified.at == pytest.approx((0.52483773, 6.18298848, 0.89135628, 1.61400003), rel=1e-6)
+    reference = (0.55327842, 10.57771997, 0.60625417, 11.66846811)
+    assert pareto.at == pytest.approx(reference, rel=1e-4)
+    likelihood = rivals._pareto(cdnow.rows, HUNDREDTHS)
+    assert pareto.log_likelihood == pytest.approx(likelihood(np.array(reference)), abs=1e-6)
+    assert pareto.log_likelihood >= likelihood(np.array(reference))
+    assert modified.converged
+    assert pareto.converged
+    assert rivals.better(cdnow.model, (modified, pareto)) is None
 
 
 @pytest.mark.real_data
@@ -282,6 +297,55 @@ def test_a_customer_with_thousands_of_purchases_is_expected_to_go_on():
     mean, square = buying.ahead(stays, whole(3000), whole(1000), [365.0])
     assert mean[0, 0] == pytest.approx(3001 / 1010 * 365, rel=1e-6)
     assert square[0, 0] > mean[0, 0] ** 2
+
+
+# --- other laws of leaving ----------------------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(0, 5),
+    st.integers(0, 200),
+    st.integers(1, 200),
+    st.floats(0.3, 3),
+    st.floats(0.3, 3),
+    st.floats(2, 50),
+    st.floats(2, 50),
+)
+def test_pareto_nbd_is_the_integral_over_the_moment_of_leaving(
+    often, last, more, r, s, alpha, beta
+):
+    """Its likelihood, summed here over ten thousand moments, customer by customer."""
+    last = last if often else 0
+    rows = Rows(whole(often), whole(last), whole(last + more), np.ones(1))
+    found = rivals._pareto(rows, 1.0)(np.array([r, alpha, s, beta]))
+    edges = np.linspace(last, last + more, 10_001)
+    moment = (edges[1:] + edges[:-1]) / 2
+    leaves = s * beta**s * (beta + moment) ** (-s - 1) * (alpha + moment) ** (-r - often)
+    stays = (alpha + last + more) ** (-r - often) * (beta / (beta + last + more)) ** s
+    total = leaves.sum() * more / 10_000 + stays
+    expected = math.lgamma(r + often) - math.lgamma(r) + r * math.log(alpha) + math.log(total)
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_others_are_fitted_to_anything_without_an_exception():
+    """All alike, nobody who came again, everybody on the last day: numbers within their range."""
+    for often, last, age in ((2, 10, 10), (1, 0, 40), (3, 30, 31), (2, 1, 400)):
+        for rival in rivals.rivals(Rows(whole(often), whole(last), whole(age), np.array([40.0]))):
+            assert np.isfinite(rival.at).all()
+            assert math.isfinite(rival.log_likelihood)
+    assert rivals.rivals(buying.distinct(whole(0, 0), whole(0, 0), whole(9, 12))) == ()
+
+
+def test_a_law_is_better_only_by_much():
+    """By more than a hundredth of the log-likelihood, and of a fitted model."""
+    model = Buying(r=1.0, log_likelihood=-1_000.0)
+    far, near = (
+        rivals.Rival(name, (), ll, converged=True) for name, ll in (("a", -900.0), ("b", -995.0))
+    )
+    assert rivals.better(model, (near, far)) == ("a", 0.1)
+    assert rivals.better(model, (near,)) is None
+    assert rivals.better(Buying(), (far,)) is None
 
 
 # --- fitting ------------------------------------------------------------------------------------

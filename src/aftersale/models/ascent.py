@@ -43,18 +43,29 @@ class Peak(msgspec.Struct, frozen=True):
     high: tuple[bool, ...]
     steps: int
     converged: bool
-    """Whether the last step, which was taken, was to gain less than 1e-13 of the log-likelihood."""
+    """Whether the last step, which was taken, was to gain less than the share of the log-likelihood
+    that was asked for."""
 
 
-def climb(shape: Callable[[Numbers], Shape], start: Numbers) -> Peak:
-    """The highest point found from the start; `shape` is asked for parameters, not logarithms."""
+def climb(
+    shape: Callable[[Numbers], Shape],
+    start: Numbers,
+    *,
+    gain: float = _GAIN,
+    most: int = _MOST_STEPS,
+) -> Peak:
+    """The highest point found from the start; `shape` is asked for parameters, not logarithms.
+
+    It has come there when a step would gain less than the share `gain` of the log-likelihood; after
+    `most` steps it gives up.
+    """
     place = np.clip(np.log(start), -EDGE, EDGE)
     value, slope, bend = _in_logs(shape, place)
     steps, converged = 0, False
-    while steps < _MOST_STEPS and not converged:
+    while steps < most and not converged:
         steps += 1
         step, whole = _step(place, slope, bend)
-        converged = whole and bool(0.5 * slope @ step <= _GAIN * (1 + abs(value)))
+        converged = whole and bool(0.5 * slope @ step <= gain * (1 + abs(value)))
         found = _line_search(shape, (place, value, slope), step)
         if found is None:
             break

@@ -36,6 +36,7 @@ from aftersale.models import (
     judging,
     leaning,
     next_purchase,
+    rivals,
     run_out,
     seasons,
     spending,
@@ -370,7 +371,10 @@ def _value(known: Facts, _: "_Ask") -> Said:
     if judged.off:
         return _silent(card)
     customers, buyers = summarise(customer, day, amount, known.day)
-    model = buying.fit(buying.distinct(buyers.frequency, buyers.recency, buyers.age))
+    rows = buying.distinct(buyers.frequency, buyers.recency, buyers.age)
+    model = buying.fit(rows)
+    if known.windows > 1 and not card.why:
+        card = msgspec.structs.replace(card, why=_rivalled(rows))
     value, low, high = (np.zeros(len(customers)) for _ in range(3))
     band = np.zeros(len(customers), np.int64)
     versions = [_version(model)]
@@ -389,6 +393,19 @@ def _value(known: Facts, _: "_Ask") -> Said:
         versions.append(_version(spend))
     card = msgspec.structs.replace(card, version=digest16(*versions).hex()[:12])
     return Said(card, customers, value, band, np.zeros(0, np.int64), low, high)
+
+
+def _rivalled(rows: buying.Rows) -> str:
+    """Whether another law of leaving explains the purchases much better, in words."""
+    some = rivals.some(rows)
+    found = rivals.better(buying.fit(some), rivals.rivals(some))
+    if found is None:
+        return ""
+    name, gain = found
+    return (
+        f"{name}, which lets customers leave in another way, explains the purchases better: its "
+        f"log-likelihood is {gain:.1%} higher"
+    )
 
 
 def _run_out(known: Facts, _: "_Ask") -> Said:
