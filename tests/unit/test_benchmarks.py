@@ -92,8 +92,8 @@ def test_the_scores_reach_what_they_must_on_real_shops(shared_data: Path) -> Non
     assert (code, missed) == (0, []), told
     assert figures["bgnbd.cdnow.ll"]["goal"] == pytest.approx(-9582.425560567, abs=1e-9)
     assert {name.rpartition(".")[0] for name in figures} == {
-        "bgnbd.cdnow", "mbgnbd.cdnow", "paretonbd.cdnow", "churn.retail", "churn.cdnow", "next_date.retail", "next_date.cdnow",
-        "refill.retail",
+        "bgnbd.cdnow", "mbgnbd.cdnow", "paretonbd.cdnow", "churn.retail", "churn.cdnow",
+        "next_date.retail", "next_date.cdnow", "refill.retail",
     }  # fmt: skip
 
 
