@@ -6,6 +6,7 @@ import pytest
 pytest.register_assert_rewrite(
     "aftersale.testing.lake_suite",
     "aftersale.testing.storage_suite",
+    "aftersale.testing.storage_key_suite",
     "aftersale.testing.storage_shard_suite",
     "aftersale.testing.storage_turn_suite",
 )

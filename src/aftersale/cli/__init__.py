@@ -12,6 +12,7 @@ from aftersale.cli import (
     explaining,
     flowing,
     importing,
+    keys,
     modes,
     programme,
     scoring,
@@ -68,7 +69,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
-    valuing, scoring, flowing,
+    valuing, scoring, flowing, keys,
 ):  # fmt: skip
     part.add_to(app)
 

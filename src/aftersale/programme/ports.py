@@ -13,6 +13,7 @@ import msgspec
 from aftersale.delivery.ports import Mailbox, Outbox
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Identities, Ledger, PersonalData
+from aftersale.programme.api_keys import ApiKeys
 from aftersale.turn.ports import Decisions, Journal, States
 from aftersale.turn.shards import Lease, Shards
 
@@ -119,6 +120,11 @@ class Transaction(Protocol):
     @property
     def meta(self) -> Meta:
         """Small named values."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """The keys of programs."""
         ...
 
 

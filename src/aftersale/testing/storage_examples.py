@@ -12,6 +12,7 @@ from aftersale.events.vocabulary import OrderShipped, encode_body
 from aftersale.kernel.ids import CustomerId, digest16
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict, NewEntry, PersonalRow
+from aftersale.programme.api_keys import ApiKey
 from aftersale.programme.ports import Deployment, Transaction
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import StateRow, TurnRecord
@@ -118,6 +119,7 @@ def fill(tx: Transaction) -> None:
     tx.mailbox.catch(new_mail("b"))
     tx.deployments.add(Deployment(1, "d1", 100, {}))
     tx.meta.set("mode", "live")
+    tx.api_keys.add(ApiKey("k1", "", "secret", ("read",), "", b"1", 1))
 
 
 def disturb(tx: Transaction) -> None:
@@ -140,6 +142,8 @@ def disturb(tx: Transaction) -> None:
     tx.mailbox.catch(new_mail("c", 3))
     tx.deployments.add(Deployment(2, "d2", 100, {}))
     tx.meta.set("mode", "stopped")
+    tx.api_keys.add(ApiKey("k2", "", "ingest", ("ingest",), "", b"2", 2))
+    tx.api_keys.end("k1", 5)
 
 
 def everything(tx: Transaction) -> dict[str, Any]:
@@ -164,4 +168,5 @@ def everything(tx: Transaction) -> dict[str, Any]:
         "mailbox": (tx.mailbox.newest(), tx.mailbox.total()),
         "deployments": tx.deployments.history(),
         "mode": tx.meta.get("mode"),
+        "api_keys": tx.api_keys.all(),
     }

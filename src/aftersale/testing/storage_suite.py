@@ -27,12 +27,13 @@ from aftersale.testing.storage_examples import (
     raises,
     undo,
 )
+from aftersale.testing.storage_key_suite import KeySuite
 from aftersale.testing.storage_shard_suite import ShardSuite
 from aftersale.testing.storage_turn_suite import TurnSuite
 from aftersale.turn.ports import StateRow
 
 
-class StorageSuite(TurnSuite, ShardSuite):
+class StorageSuite(TurnSuite, ShardSuite, KeySuite):
     """One test a sentence; every adapter passes all of them."""
 
     # --- transactions ---------------------------------------------------------------------
@@ -53,6 +54,7 @@ class StorageSuite(TurnSuite, ShardSuite):
             assert tx.mailbox.total() == 0
             assert tx.deployments.latest() is None
             assert tx.meta.get("mode") is None
+            assert tx.api_keys.all() == []
 
     def test_a_write_sees_itself_and_later_readers_see_it(self, store: Store) -> None:
         """Reading inside the writing block already finds what it wrote."""

@@ -9,6 +9,7 @@ from aftersale.events.event import Ref
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict, NewEntry, PersonalRow
+from aftersale.programme.api_keys import ApiKey
 from aftersale.programme.ports import Deployment
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import StateRow, TurnRecord
@@ -48,6 +49,7 @@ class Shelves:
         self.caught: dict[str, tuple[int, Caught]] = {}
         self.deployments: dict[int, Deployment] = {}
         self.meta: dict[str, bytes] = {}
+        self.api_keys: dict[str, ApiKey] = {}
         self.numbers: dict[str, int] = {}
         self.shards: dict[ShardNumber, Shard] = {n: Shard(n) for n in range(shards)}
         self.leases: dict[ShardNumber, tuple[str, int, Instant]] = {}

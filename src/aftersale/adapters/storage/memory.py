@@ -29,6 +29,7 @@ from aftersale.adapters.storage._memory_shards import MemoryShards, check_lease,
 from aftersale.adapters.storage._memory_shelves import Shelves
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.kernel.instants import SECOND, Instant
+from aftersale.programme.api_keys import ApiKey
 from aftersale.programme.ports import Deployment
 from aftersale.turn.shards import Lease
 
@@ -75,6 +76,32 @@ class _Meta:
         self._s.put(self._s.meta, name, msgspec.msgpack.encode(value))
 
 
+class _ApiKeys:
+    """The keys of programs that talk to this installation."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self._s = shelves
+
+    def add(self, key: ApiKey) -> None:
+        self._s.writing()
+        kept = self._s.api_keys
+        if key.id in kept or key.digest in {one.digest for one in kept.values()}:
+            raise self._s.spoil(ValueError(f"there is a key {key.id}"))
+        self._s.put(kept, key.id, key)
+
+    def all(self) -> list[ApiKey]:
+        return sorted(self._s.api_keys.values(), key=lambda key: (key.created_at, key.id))
+
+    def end(self, key: str, at: Instant) -> bool:
+        self._s.writing()
+        found = self._s.api_keys.get(key)
+        if found is None:
+            return False
+        ends = at if found.ends_at is None else min(found.ends_at, at)
+        self._s.put(self._s.api_keys, key, msgspec.structs.replace(found, ends_at=ends))
+        return True
+
+
 class MemoryTransaction:
     """The store's parts inside one transaction."""
 
@@ -90,6 +117,7 @@ class MemoryTransaction:
         self.mailbox = MemoryMailbox(shelves)
         self.deployments = _Deployments(shelves)
         self.meta = _Meta(shelves)
+        self.api_keys = _ApiKeys(shelves)
 
 
 class MemoryStore:
@@ -181,6 +209,7 @@ class MemoryStore:
                 "mailbox": shelves.caught,
                 "deployments": shelves.deployments,
                 "meta": shelves.meta,
+                "api_keys": shelves.api_keys,
             }
             counted = {name: len(shelf) for name, shelf in rows.items()}
         return {"kind": "memory", "path": "", "schema": 0, "bytes": 0, "rows": counted}

@@ -89,6 +89,7 @@ TABLES = (
     ),
     _same("deployments", "version, digest, deployed_at, files, note"),
     _same("meta", "name, value"),
+    _same("api_keys", "created_at, ends_at, id, name, kind, scopes, shop, digest"),
 )
 """Every table with rows of a store. Leases and workers are of processes and stay behind."""
 

@@ -55,6 +55,9 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "mailbox": frozenset({"number", "customer", "at", "key", "channel"}),
     "deployments": frozenset({"version", "digest", "deployed_at", "files", "note"}),
     "meta": frozenset({"name", "value"}),
+    "api_keys": frozenset({
+        "id", "name", "kind", "scopes", "shop", "digest", "created_at", "ends_at",
+    }),
     "aftersale_schema": frozenset({"version", "migrated_at"}),
 }  # fmt: skip
 """Table → the columns that hold ids, instants, codes and the facts that decisions need."""

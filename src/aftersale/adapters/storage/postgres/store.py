@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from aftersale.adapters.storage.postgres import schema
+from aftersale.adapters.storage.postgres.api_keys import PostgresApiKeys
 from aftersale.adapters.storage.postgres.connection import connect, faults, shown
 from aftersale.adapters.storage.postgres.decisions import PostgresDecisions, PostgresJournal
 from aftersale.adapters.storage.postgres.deployments import PostgresDeployments, PostgresMeta
@@ -54,6 +55,7 @@ class PostgresTransaction:
         self.mailbox = PostgresMailbox(session)
         self.deployments = PostgresDeployments(session)
         self.meta = PostgresMeta(session)
+        self.api_keys = PostgresApiKeys(session)
 
 
 class PostgresStore:

@@ -58,6 +58,9 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "mailbox": frozenset({"number", "key", "customer", "at", "channel"}),
     "deployments": frozenset({"version", "digest", "deployed_at", "files", "note"}),
     "meta": frozenset({"name", "value"}),
+    "api_keys": frozenset({
+        "id", "name", "kind", "scopes", "shop", "digest", "created_at", "ends_at",
+    }),
 }  # fmt: skip
 """Table → the columns that hold ids, instants, codes and the facts that decisions need."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from aftersale.adapters.storage.sqlite import schema
+from aftersale.adapters.storage.sqlite.api_keys import SqliteApiKeys
 from aftersale.adapters.storage.sqlite.backup import copy_to
 from aftersale.adapters.storage.sqlite.connection import connect, faults
 from aftersale.adapters.storage.sqlite.decisions import SqliteDecisions, SqliteJournal
@@ -50,6 +51,7 @@ class SqliteTransaction:
         self.mailbox = SqliteMailbox(session)
         self.deployments = SqliteDeployments(session)
         self.meta = SqliteMeta(session)
+        self.api_keys = SqliteApiKeys(session)
 
 
 class _Link(msgspec.Struct):
