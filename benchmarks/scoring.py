@@ -13,6 +13,7 @@ import pyarrow as pa
 from aftersale.adapters.lake.files import SCHEMAS, write_all
 from aftersale.adapters.lake.folder import FolderLake
 from aftersale.adapters.lake.manifest import Manifest, Part, write_manifest
+from aftersale.catalogue.product import Catalogue, Product
 from aftersale.kernel.instants import DAY
 from aftersale.runtime.estimating import estimate, facts, table
 from benchmarks.figures import Clock, mebibytes, peak_memory, told
@@ -20,6 +21,11 @@ from benchmarks.figures import Clock, mebibytes, peak_memory, told
 _ZONE = "Europe/Berlin"
 _FIRST_DAY, _DAYS = 19_800, 730
 _ITEMS = 200
+_CATALOGUE = Catalogue({
+    f"p{n}": Product(f"p{n}", category=f"c{n // 50}/s{n // 10}", brand=f"b{n % 20}")
+    for n in range(_ITEMS)
+})  # fmt: skip
+"""Twenty categories in four, and twenty brands."""
 _MOST_GIBIBYTES = 6
 
 
@@ -40,7 +46,7 @@ def _measure(name: str, customers: int, folder: Path, *, target: float) -> None:
     reading, thinking, keeping = Clock(), Clock(), Clock()
     lake = FolderLake(folder / name)
     with reading.running():
-        known = facts(lake, until, _ZONE, {})
+        known = facts(lake, until, _ZONE, _CATALOGUE)
     with thinking.running():
         said = estimate(known)
     with keeping.running():

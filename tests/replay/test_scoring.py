@@ -82,6 +82,15 @@ def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:
     names = {card.name for card in done.cards}
     assert names == SCORES.keys()
     assert {c.name for c in done.cards if c.verdict == "on"} >= {"churn", "next_order"}
+    why = {card.name: card.why for card in done.cards}
+    assert why["brand_affinity"] == "no product names a brand"
+    points = app.lake.scores("category_points")
+    assert points is not None
+    rows = app.lake.run(points[0]).to_pylist()
+    assert {row["node"] for row in rows} >= {"kitchen", "kitchen/knives"}
+    assert all(
+        row["score"] == 3 * row["lines"] + 2 * row["baskets"] + 0.5 * row["looks"] for row in rows
+    )
     proof = {card.name: card.proof for card in done.cards}
     assert sum(one.rows for one in proof["churn"].bins) == proof["churn"].windows[0].rows > 0
     assert proof["next_order"].within is not None

@@ -18,7 +18,8 @@ from aftersale.events.vocabulary import (
     SurveyAnswered,
     Ticket,
 )
-from aftersale.features.affinity import affinities, branches
+from aftersale.features.affinity import WINDOW, acts, affinities, branches, halves
+from aftersale.features.purchases import kept_lines
 from aftersale.features.tables import TABLES
 from aftersale.kernel.instants import DAY
 from aftersale.models.calibration import Calibration, Cuts
@@ -166,7 +167,7 @@ def table(name, rows=()):
     schema = TABLES[name]
     blank = dict.fromkeys(schema.names)
     for column, kind in schema.items():
-        blank[column] = "" if kind.is_string() else 0
+        blank[column] = "" if kind.is_string() else False if kind.is_boolean() else 0
     full = [{**blank, "at": NOW, "customer": 1, **row} for row in rows]
     return ibis.memtable(pa.Table.from_pylist(full, schema=schema.to_pyarrow()))
 
@@ -181,14 +182,27 @@ CATALOGUE = Catalogue(
 )
 
 
-def scores(lines=(), signals=(), undone=(), **options):
+def counted(lines=(), signals=(), undone=(), window=WINDOW):
+    """What counts, of lines whose orders are told at the same instants."""
+    told, orders = [], {}
+    for line in lines:
+        # A line has the position and the instant of the telling of its order.
+        place = 10 * (1 + ord(line["order"]) % 50) + line.get("position", 0)
+        at = line.get("at", NOW)
+        told.append({"quantity": 1, "amount": 1_000, **line, "position": place})
+        orders[place] = {"order": line["order"], "at": at, "position": place, "currency": "EUR"}
     history = {
-        "lines": table("lines", lines),
-        "signals": table("signals", signals),
+        "orders": table("orders", orders.values()),
+        "lines": table("lines", told),
         "undone": table("undone", undone),
     }
+    return acts(kept_lines(history, NOW), table("signals", signals), NOW, window)
+
+
+def scores(lines=(), signals=(), undone=(), window=WINDOW, **options):
     tree = ibis.memtable(pa.table(branches(CATALOGUE)))
-    found = affinities(history, tree, as_of=NOW, **options).to_pyarrow().to_pylist()
+    told = counted(lines, signals, undone, window)
+    found = affinities(told, tree, **options).to_pyarrow().to_pylist()
     return {row["node"]: row["score"] for row in found if row["customer"] == 1}
 
 
@@ -226,14 +240,26 @@ def test_what_comes_later_or_was_undone_or_is_told_again_does_not_count():
     ]
     undone = [
         {"kind": "cancelled", "order": "d"},
-        {"kind": "returned", "order": "e", "product": "boot"},
-        {"kind": "returned", "order": "e", "product": "pan", "at": NOW + 1},
+        {"kind": "returned", "record": "r", "order": "e", "product": "boot", "quantity": 1},
+        {"kind": "returned", "record": "s", "order": "e", "product": "pan", "at": NOW + 1},
     ]
     assert scores(lines, undone=undone) == {
         "outdoor footwear": 6.0,
         "outdoor footwear/shoes": 6.0,
         "kitchenware": 3.0,
     }
+
+
+def test_the_halves_take_every_second_act_and_lose_none():
+    """By customer and choice; what has no choice is left out; the order of rows is no matter."""
+    lines = [{"order": str(n), "product": "runner", "at": NOW - n} for n in range(3)]
+    signals = [*LOOKS, {"type": "product.viewed", "product": "odd"}]
+    choices = ibis.memtable(pa.table({"product": ["runner", "boot"], "choice": ["shoes", "boots"]}))
+    for turned in (lines, lines[::-1]):
+        found = halves(counted(turned, signals), choices).to_pyarrow().to_pylist()
+        by_choice = {row["choice"]: (row["first"], row["second"]) for row in found}
+        # By time: two lines, then boots before shoes of the same instant.
+        assert by_choice == {"shoes": (6.0, 3.0), "boots": (0.5, 0.5)}
 
 
 def test_no_history_gives_no_affinity():

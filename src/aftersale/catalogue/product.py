@@ -34,6 +34,7 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     complements: tuple[str, ...] = ()
     url: str = ""
     care: str = ""
+    brand: str = ""
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ class Catalogue(msgspec.Struct, frozen=True):
                 kind=old.kind or fact.kind,
                 price=old.price or fact.price,
                 supply_days=old.supply_days or fact.supply_days,
+                brand=old.brand or fact.brand,
             )
         return Catalogue(products)
 
@@ -128,6 +130,7 @@ def _product(row: Mapping[str, str], where: str) -> Product:
             complements=tuple((row.get("complements") or "").split()),
             url=(row.get("url") or "").strip(),
             care=(row.get("care") or "").strip(),
+            brand=(row.get("brand") or "").strip(),
         )
     except Refusal as refusal:
         raise Refusal(refusal.what, where=where) from None

@@ -211,6 +211,7 @@ class ProductFacts(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     kind: str = ""
     price: int = 0
     supply_days: float = 0.0
+    brand: str = ""
 
 
 class CatalogueUpdated(Body, frozen=True, kw_only=True):

@@ -1,13 +1,12 @@
-"""To which categories is a customer drawn?
+"""To which categories and brands is a customer drawn?
 
 Each order line counts 3, each product put into a basket 2, each look 0.5, over six months; what
 was counted for a product counts for its category and for every category above it. A line is
 counted once, whatever its quantity, and not if it was cancelled or went back with its order named.
 """
 
-from collections.abc import Mapping
-
 import ibis
+from ibis import _
 from ibis.expr.types import Table
 
 from aftersale.catalogue.product import Catalogue
@@ -16,6 +15,8 @@ from aftersale.kernel.instants import DAY, Duration, Instant
 
 WINDOW: Duration = 183 * DAY
 ORDERED, IN_BASKET, LOOKED = 3.0, 2.0, 0.5
+_KINDS = ("lines", "baskets", "looks")
+_BEFORE = {"product.added_to_cart": "baskets", "product.viewed": "looks"}
 
 
 def branches(catalogue: Catalogue) -> dict[str, list[str]]:
@@ -29,65 +30,60 @@ def branches(catalogue: Catalogue) -> dict[str, list[str]]:
     return found
 
 
+def acts(lines: Table, signals: Table, as_of: Instant, window: Duration = WINDOW) -> Table:
+    """Columns customer, at, product, kind (lines, baskets, looks): what counts, one row each.
+
+    `lines` are those that stayed (`purchases.kept_lines`). Of what happened after `as_of` nothing
+    is seen. Customers are those of the rows: merges are resolved by whoever lays the history out.
+    """
+    ordered = lines.filter(_["at"] > as_of - window, _["at"] <= as_of)
+    before = moments.as_of(signals, as_of).filter(
+        _["at"] > as_of - window, _.type.isin(list(_BEFORE))
+    )
+    kind = ibis.cases(*((before.type == name, word) for name, word in _BEFORE.items()))
+    columns = ("customer", "at", "product")
+    told = ordered.select(*columns, kind=ibis.literal("lines")).union(
+        before.select(*columns, kind=kind)
+    )
+    return told.filter(_["product"] != "")
+
+
 def affinities(
-    history: Mapping[str, Table],
+    told: Table,
     tree: Table,
     *,
-    as_of: Instant,
-    window: Duration = WINDOW,
     weights: tuple[float, float, float] = (ORDERED, IN_BASKET, LOOKED),
 ) -> Table:
     """Columns customer, node, score, lines, baskets, looks; one row for each pair that counts.
 
-    `history` has the tables of `features.tables`, `tree` the columns of `branches`. Of what
-    happened after `as_of` nothing is seen. Customers are those of the rows: merges are resolved
-    by whoever lays the history out.
+    `told` has the columns of `acts`, `tree` those of `branches`.
     """
-    lines = _known(history["lines"], as_of, window)
-    # A line that is told again is the same line: by its order and place, the latest telling.
-    lines = lines.filter(
-        ibis.row_number().over(
-            group_by=["order", "place"], order_by=[lines["at"].desc(), lines["position"].desc()]
-        )
-        == 0
-    )
-    undone = moments.as_of(history["undone"], as_of)
-    gone = undone.filter(undone["kind"].isin(["cancelled", "returned"]) & (undone["order"] != ""))[
-        ["order", "product"]
-    ].distinct()
-    whole = gone.filter(gone["product"] == "")
-    part = gone.filter(gone["product"] != "")
-    lines = lines.anti_join(whole, "order").anti_join(part, ["order", "product"])
-    signals = _known(history["signals"], as_of, window)
-    baskets = signals.filter(signals["type"] == "product.added_to_cart")
-    looks = signals.filter(signals["type"] == "product.viewed")
-    counted = ibis.union(
-        *(
-            table.filter(table["product"] != "").select(
-                "customer",
-                "product",
-                **{name: ibis.literal(int(name == kind), "int64") for name in _KINDS},
-            )
-            for kind, table in zip(_KINDS, (lines, baskets, looks), strict=True)
-        )
-    )
     # Added up by product first: the tree then multiplies few rows.
-    by_product = counted.group_by(["customer", "product"]).agg(
-        **{name: counted[name].sum() for name in _KINDS}
+    by_product = told.group_by("customer", "product").agg(
+        **{kind: (_.kind == kind).cast("int64").sum() for kind in _KINDS}
     )
     joined = by_product.inner_join(tree, "product")
-    found = joined.group_by(["customer", "node"]).agg(
-        **{name: joined[name].sum() for name in _KINDS}
-    )
+    found = joined.group_by("customer", "node").agg(**{kind: _[kind].sum() for kind in _KINDS})
     score = sum(
-        (found[name] * weight for name, weight in zip(_KINDS, weights, strict=True)),
+        (found[kind] * weight for kind, weight in zip(_KINDS, weights, strict=True)),
         start=ibis.literal(0.0),
     )
     return found.select("customer", "node", *_KINDS, score=score)
 
 
-_KINDS = ("lines", "baskets", "looks")
+def halves(told: Table, choices: Table) -> Table:
+    """Points of every second act, and of the others: customer, choice, first, second.
 
-
-def _known(table: Table, as_of: Instant, window: Duration) -> Table:
-    return moments.as_of(table, as_of).filter(table["at"] > as_of - window)
+    `choices` has the columns product and choice, one row a product at most. Acts are taken in turn
+    by time, so that both halves cover the same past.
+    """
+    chosen = told.inner_join(choices, "product")
+    own = ibis.window(group_by="customer", order_by=[_["at"], _["product"], _.kind])
+    points = ibis.cases(
+        (chosen.kind == "lines", ORDERED), (chosen.kind == "baskets", IN_BASKET), else_=LOOKED
+    )
+    split = chosen.mutate(points=points, half=ibis.row_number().over(own) % 2)
+    return split.group_by("customer", "choice").agg(
+        first=ibis.ifelse(_.half == 0, _.points, 0.0).sum(),
+        second=ibis.ifelse(_.half == 1, _.points, 0.0).sum(),
+    )

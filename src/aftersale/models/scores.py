@@ -29,6 +29,13 @@ class Score(msgspec.Struct, frozen=True):
     """Whether `step` is a share of the value told before."""
     bands: tuple[str, ...] = ()
     by_product: bool = False
+    word: str = "band"
+    """What the word beside the value is: a band, or one of the names that are the shop's own."""
+
+    @property
+    def worded(self) -> bool:
+        """Whether there is a word beside the value."""
+        return bool(self.bands) or self.word != "band"
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -153,6 +160,20 @@ SCORES = {
             "Share of orders bought with a discount or code, 0 to 1, drawn to that of all.",
             0.1,
             bands=("low", "medium", "high"),
+        ),
+        Score(
+            "affinity",
+            "number",
+            "Share, 0 to 1, of what the customer looks at and buys that is in one category.",
+            0.2,
+            word="category",
+        ),
+        Score(
+            "brand_affinity",
+            "number",
+            "Share, 0 to 1, of what the customer looks at and buys that is of one brand.",
+            0.2,
+            word="brand",
         ),
         Score(
             "health",

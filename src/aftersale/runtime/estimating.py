@@ -13,9 +13,12 @@ import ibis
 import msgspec
 import numpy as np
 import pyarrow as pa
+from ibis.expr.types import Table
 from numpy.typing import NDArray
 
+from aftersale.catalogue.product import Catalogue, Product
 from aftersale.customers.purchases import IN_ANOTHER_CURRENCY
+from aftersale.features import affinity as drawn
 from aftersale.features import leanings
 from aftersale.features.purchases import (
     OF_ORDER,
@@ -31,6 +34,7 @@ from aftersale.kernel.instants import DAY, Instant, format_instant
 from aftersale.kernel.money import exponent
 from aftersale.kernel.zones import day_number, instants_at
 from aftersale.models import (
+    affinity,
     buying,
     churn,
     judging,
@@ -41,6 +45,7 @@ from aftersale.models import (
     seasons,
     spending,
 )
+from aftersale.models.affinity import Points
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import Sums
@@ -63,6 +68,18 @@ BANDS = {
 
 Clock = Callable[[], float]
 
+_OF_LINES = frozenset({"run_out", "affinity", "brand_affinity"})
+_TREE = pa.schema({"product": pa.string(), "node": pa.string()})
+_PARTS_OF_HEALTH = ("churn", "satisfaction", "engagement")
+_CHOICES: dict[str, Callable[[Product], str]] = {
+    "affinity": lambda product: product.category.strip("/"),
+    "brand_affinity": lambda product: product.brand,
+}
+_UNNAMED = {
+    "affinity": "no product names a category",
+    "brand_affinity": "no product names a brand",
+}
+
 
 class Facts(msgspec.Struct, frozen=True):
     """What the models read, as of an instant."""
@@ -84,6 +101,10 @@ class Facts(msgspec.Struct, frozen=True):
     """Item → product."""
     observed: dict[str, tuple[Whole, Sums, Sums]]
     """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
+    points: dict[str, Points]
+    """Score → what was counted of each customer and category or brand (`features.affinity`)."""
+    categories: pa.Table
+    """Points of each customer for each category and all above it."""
     supply: Numbers
     """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
     windows: int = 1
@@ -106,10 +127,19 @@ class Said(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
     reason: NDArray[np.int64] = np.zeros((0, 0), np.int64)
     """(rows, 3): places in `reasons`, the weightiest first, -1 for none."""
+    names: tuple[str, ...] = ()
+    """What `band` names where the score has no bands of its own."""
 
 
-def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float]) -> Facts:
-    """Read what was bought and kept up to the instant. `supply_days`: by product."""
+def facts(
+    lake: Lake,
+    until: Instant,
+    zone: str,
+    catalogue: Catalogue,
+    *,
+    wanted: Collection[str] = SCORES.keys(),
+) -> Facts:
+    """Read what happened up to the instant, as far as the scores that are wanted need it."""
     history = past(lake, until)
     with ExitStack() as stack:
         of = parts(history, until, lambda table: stack.enter_context(lake.held(table)))
@@ -124,16 +154,34 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
         main = lake.run(totals.order_by("customer"))
         currencies = ibis.memtable(main.select(["customer", "currency"]))
         days = lake.columns(paid_days(bought, currencies))
-        lines = lake.run(
-            kept_lines(history, until, of).select("customer", "product", "day", "quantity")
-        )
+        bought_lines = kept_lines(history, until, of)
+        if not _OF_LINES.isdisjoint(wanted):
+            bought_lines = stack.enter_context(
+                lake.held(bought_lines.select("customer", "at", "product", "day", "quantity"))
+            )
+        else:
+            bought_lines = bought_lines.limit(0)
+        lines = lake.run(bought_lines.select("customer", "product", "day", "quantity"))
         signals = history["signals"]
-        observed = {
-            "engagement": leanings.active_weeks(of.stands, signals, until),
-            "satisfaction": leanings.opinions(signals, until),
-            "price_sensitivity": leanings.discounted(of.stands, until),
+        observed: dict[str, Callable[[], Table]] = {
+            "engagement": lambda: leanings.active_weeks(of.stands, signals, until),
+            "satisfaction": lambda: leanings.opinions(signals, until),
+            "price_sensitivity": lambda: leanings.discounted(of.stands, until),
         }
-        sums = {name: _sums(lake.columns(found)) for name, found in observed.items()}
+        needed = {*wanted, *(_PARTS_OF_HEALTH if "health" in wanted else ())}
+        sums = {
+            name: _sums(lake.columns(read())) for name, read in observed.items() if name in needed
+        }
+        counted = drawn.acts(bought_lines, signals, until)
+        points = {
+            name: _points(lake, counted, catalogue, name) for name in _CHOICES if name in needed
+        }
+        tree = pa.table(drawn.branches(catalogue), schema=_TREE)
+        if "affinity" not in needed:
+            tree = tree.slice(0, 0)
+        categories = lake.run(
+            drawn.affinities(counted, ibis.memtable(tree)).order_by("customer", "node")
+        )
     product = lines["product"].combine_chunks().dictionary_encode()
     items = tuple(product.dictionary.to_pylist())
     currency = main["currency"].combine_chunks().dictionary_encode()
@@ -160,8 +208,30 @@ def facts(lake: Lake, until: Instant, zone: str, supply_days: Mapping[str, float
         ),
         items=items,
         observed=sums,
-        supply=np.array([supply_days.get(item, 0.0) for item in items]),
+        points=points,
+        categories=categories,
+        supply=np.array([catalogue.get(item).supply_days for item in items]),
     )
+
+
+def _points(lake: Lake, told: Table, catalogue: Catalogue, name: str) -> Points:
+    """What was counted for the categories or brands of the catalogue."""
+    chosen = {p.id: _CHOICES[name](p) for p in catalogue.products.values() if _CHOICES[name](p)}
+    nothing = np.zeros(0)
+    if not chosen:
+        return Points(nothing.astype(np.int64), nothing.astype(np.int64), nothing, nothing, ())
+    choices = ibis.memtable(
+        pa.table({"product": pa.array(chosen, pa.string()), "choice": list(chosen.values())})
+    )
+    found = lake.run(drawn.halves(told, choices))
+    word = found["choice"].combine_chunks().dictionary_encode()
+    # Names in their own order, so that the engine's order of rows makes no difference.
+    names, place = np.unique(np.array(word.dictionary.to_pylist(), object), return_inverse=True)
+    code = place[word.indices.to_numpy(zero_copy_only=False)] if len(names) else place[:0]
+    customer = found["customer"].to_numpy()
+    order = np.lexsort((code, customer))
+    first, second = (found[half].to_numpy()[order] for half in ("first", "second"))
+    return Points(customer[order], code[order].astype(np.int64), first, second, tuple(names))
 
 
 def _sums(columns: Mapping[str, Any]) -> tuple[Whole, Sums, Sums]:
@@ -202,7 +272,7 @@ def estimate(
 
 def table(said: Said, known: Facts) -> pa.Table:
     """The scores as they are kept: customer, product, value, band, low, high and reasons."""
-    bands = SCORES[said.card.name].bands
+    bands = SCORES[said.card.name].bands or said.names
     rows = len(said.customer)
 
     def words(places: NDArray[np.int64], names: tuple[str, ...]) -> pa.Array:
@@ -473,9 +543,43 @@ def _leaning(name: str) -> "_Model":
     return say
 
 
+def _affinity(name: str) -> "_Model":
+    """What a customer is drawn to most, of what its products are."""
+
+    def say(known: Facts, _: "_Ask") -> Said:
+        points = known.points[name]
+        model = affinity.fit(points)
+        off = model.off if points.names else _UNNAMED[name]
+        noise = f"reliability {model.reliability:.2f}"
+        if model.noisy:
+            noise += ": mostly chance, so look at what it names and not at the number"
+        card = Card(
+            name, _version(model), 0, "squared error of one half, told from the other",
+            model.constant if model.judged else None, model.error if model.judged else None,
+            "off" if off else "on", off or noise, 0.0,
+            proof=Proof(reliability=model.reliability) if model.judged else Proof(),
+        )  # fmt: skip
+        if off:
+            return _silent(card)
+        ways = [one.split("/") if name == "affinity" else (one,) for one in points.names]
+        found = affinity.leading(model, points, ways)
+        return Said(
+            card,
+            found.customer,
+            found.share,
+            found.name,
+            np.zeros(0, np.int64),
+            found.low,
+            found.high,
+            names=found.names,
+        )
+
+    return say
+
+
 def _health(known: Facts, ask: "_Ask") -> Said:
     """The mean of what is known of three things that each make a customer stay."""
-    parts = [ask(name) for name in ("churn", "satisfaction", "engagement")]
+    parts = [ask(name) for name in _PARTS_OF_HEALTH]
     told = [one for one in parts if one.card.verdict == "on"]
     card = Card(
         "health", digest16(*(one.card.version for one in told)).hex()[:12], 0,
@@ -525,6 +629,8 @@ _MODELS: dict[str, _Model] = {
     "engagement": _leaning("engagement"),
     "satisfaction": _leaning("satisfaction"),
     "price_sensitivity": _leaning("price_sensitivity"),
+    "affinity": _affinity("affinity"),
+    "brand_affinity": _affinity("brand_affinity"),
     "health": _health,
     "run_out": _run_out,
 }

@@ -36,6 +36,8 @@ TOLD_AT_ONCE = 10_000
 WINDOWS = 4
 """Stretches of the past on which a model is looked at: about a year of 90 days each."""
 _FIFTHS = "rfm"
+_POINTS = "category_points"
+"""Everybody's points for every category and all above it (`features.affinity`)."""
 _KEYS = ("customer", "product")
 
 
@@ -84,6 +86,7 @@ def score(
                 told[one.card.name] = _tell(store, one.card, changed, now, history=past_only)
         with store.write() as tx:
             keep_cards(tx, now, [one.card for one in said])
+        lake.put_scores(_POINTS, known.categories, now)
     named, moves = _fifths(lake, known, keep=until is None)
     return Scored(now, len(known.totals[0]), [one.card for one in said], told, named, moves)
 
@@ -113,10 +116,11 @@ def _fifths(
     return {n: c for n, c in named.items() if c}, sorted(moved_on, key=lambda row: -row[2])
 
 
-def facts_of(lake: Lake, world: World, until: Instant) -> Facts:
-    """What the models read of this store as of the instant."""
-    supply = {p.id: p.supply_days for p in world.catalogue.products.values() if p.supply_days}
-    return facts(lake, until, world.programme.policy.zone, supply)
+def facts_of(
+    lake: Lake, world: World, until: Instant, wanted: Collection[str] = SCORES.keys()
+) -> Facts:
+    """What the models of these scores read of this store as of the instant."""
+    return facts(lake, until, world.programme.policy.zone, world.catalogue, wanted=set(wanted))
 
 
 def told_before(lake: Lake, until: Instant) -> dict[str, pa.Table]:
@@ -205,7 +209,7 @@ def scored_then(
     found: dict[CustomerId, list[Entry]] = {}
     before: dict[str, pa.Table] = {}
     for at in sorted(instants) if wanted else ():
-        known = facts_of(lake, world, at)
+        known = facts_of(lake, world, at, wanted)
         for one in estimate(known, only=wanted):
             changed = changes(one.card.name, before, table(one, known))
             before = after(before, one.card.name, changed)

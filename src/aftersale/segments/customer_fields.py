@@ -146,16 +146,18 @@ def _score_fields() -> list[Field]:
     for score in SCORES.values():
         if not score.by_product:
             found.append(_field(f"score.{score.name}", score.type, score.doc, _said(score)))
-        if score.bands:
-            told = f"Band of score.{score.name}: {', '.join(score.bands)}."
-            found.append(_field(f"score.{score.name}_band", "text", told, _band(score)))
+        if score.worded:
+            told = f"{score.word.capitalize()} of score.{score.name}"
+            told += f": {', '.join(score.bands)}." if score.bands else "."
+            found.append(_field(f"score.{score.name}_{score.word}", "text", told, _band(score)))
     return found
 
 
 def score_of(field: str) -> str:
     """The score that a field tells; empty where it tells none."""
     space, _, name = field.partition(".")
-    name = name.removesuffix("_band")
+    words = {f"{score.name}_{score.word}": score.name for score in SCORES.values()}
+    name = words.get(name, name)
     return name if space == "score" and name in SCORES else ""
 
 

@@ -33,7 +33,7 @@ EVENT_COLUMNS = (
     "id", "type", "at", "shop", "customer", "email", "phone", "anonymous", "order", "country",
     "locale", "customer_zone",
 )  # fmt: skip
-PRODUCT_COLUMNS = ("product", "name", "category", "kind", "price", "supply_days")
+PRODUCT_COLUMNS = ("product", "name", "category", "kind", "price", "supply_days", "brand")
 
 COLUMNS: dict[Kind, tuple[str, ...]] = {
     "orders": (*ORDER_COLUMNS, *LINE_COLUMNS, *REVIEW_COLUMNS),

@@ -60,9 +60,15 @@ class ProductSource:
                 return
             facts = [
                 ProductFacts(
-                    product, name or "", category or "", kind or "", price or 0, days or 0.0
+                    product,
+                    name or "",
+                    category or "",
+                    kind or "",
+                    price or 0,
+                    days or 0.0,
+                    brand or "",
                 )
-                for _, product, name, category, kind, price, days in rows
+                for _, product, name, category, kind, price, days, brand in rows
             ]
             start = rows[-1][0]
             yield Batch([], start + 1, self.total_rows, rows_used=len(rows), products=facts)
