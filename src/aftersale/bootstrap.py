@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -39,6 +40,9 @@ from aftersale.runtime.vitals import Latest, latest_vitals
 from aftersale.runtime.worker import Worker
 from aftersale.runtime.worlds import Worlds
 from aftersale.settings import Settings, at_home
+
+if TYPE_CHECKING:
+    from aftersale.api.intake import Intake
 
 STORE = "aftersale.db"
 LAKE = "lake"
@@ -225,6 +229,19 @@ def metrics_of(app: App) -> Callable[[], bytes]:
     from aftersale.adapters.telemetry.prometheus import Metrics
 
     return Metrics(latest_vitals(app, clock.ticks)).page
+
+
+def intake_of(app: App, settings: Settings) -> "Intake":
+    """What takes events in over HTTP, within the bounds of the settings."""
+    from aftersale.api.intake import Bounds, Intake
+
+    bounds = Bounds(
+        event=settings.tracking_event_kb * 1024,
+        batch=settings.tracking_batch_kb * 1024,
+        per_second=settings.tracking_per_second,
+        like_segment=settings.tracking_answers == "segment",
+    )
+    return Intake(app, clock.ticks, bounds)
 
 
 def _probed(probe: Probe) -> Reply:

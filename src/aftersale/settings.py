@@ -63,6 +63,15 @@ class Settings(msgspec.Struct, frozen=True):
     """Memory that questions to the history may take. AFTERSALE_LAKE_MEMORY_MB."""
     lake_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Threads that work on them; 0: one for each processor. AFTERSALE_LAKE_THREADS."""
+    tracking_event_kb: Annotated[int, msgspec.Meta(ge=1)] = 32
+    """Most kilobytes of one event that comes in over HTTP. AFTERSALE_TRACKING_EVENT_KB."""
+    tracking_batch_kb: Annotated[int, msgspec.Meta(ge=1)] = 500
+    """Most kilobytes of one batch. AFTERSALE_TRACKING_BATCH_KB."""
+    tracking_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Most events a second of one key; 0: no limit. AFTERSALE_TRACKING_PER_SECOND."""
+    tracking_answers: Literal["honest", "segment"] = "honest"
+    """Whether tracking clients are told what was wrong, or 200 as Segment does.
+    AFTERSALE_TRACKING_ANSWERS."""
     smtp_url: str = ""
     """The mail server; empty: the mailbox catches e-mail. AFTERSALE_SMTP_URL. Holds a password."""
     smtp_return_path: str = ""

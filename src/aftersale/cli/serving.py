@@ -45,7 +45,8 @@ class Pages:
         """Answer until Ctrl-C."""
         import uvicorn
 
-        from aftersale.bootstrap import metrics_of
+        from aftersale.api.front import Front
+        from aftersale.bootstrap import intake_of, metrics_of
         from aftersale.web.probes import LOOPBACK, Probes
         from aftersale.web.site import create_site
 
@@ -57,7 +58,9 @@ class Pages:
             metrics_to_all=self._here.settings.metrics_host not in LOOPBACK,
         )
         site = create_site(self._app, secret=secret, sign_in=self._sign_in, watched=watched)
-        config = uvicorn.Config(site, log_level="warning", access_log=False)
+        intake = intake_of(self._app, self._here.settings)
+        front = Front(site, intake)
+        config = uvicorn.Config(front, log_level="warning", access_log=False)
         self._here.say("Serving. Ctrl-C stops.")
         try:
             uvicorn.Server(config).run(sockets=[self._listening])
@@ -65,6 +68,7 @@ class Pages:
             self._here.say("stopped")
         finally:
             self._listening.close()
+            intake.close()
             self._app.store.close()
 
 

@@ -274,13 +274,13 @@ def read_leniently(body: bytes) -> Any:
     try:
         return json.loads(body)
     except json.JSONDecodeError as error:
-        raise Refusal(f"the body is no JSON: {error.msg}", where=f"byte {error.pos}") from None
+        raise Refusal(f"this is no JSON: {error.msg}", where=f"byte {error.pos}") from None
     except UnicodeDecodeError as error:
-        raise Refusal("the body is not UTF-8", where=f"byte {error.start}") from None
+        raise Refusal("this is not UTF-8", where=f"byte {error.start}") from None
     except RecursionError:
-        raise Refusal("the body is nested too deeply") from None
+        raise Refusal("this is nested too deeply") from None
     except ValueError:
-        raise Refusal("the body holds a number of too many digits") from None
+        raise Refusal("this holds a number of too many digits") from None
 
 
 def place_of_unfit(value: Any) -> str:

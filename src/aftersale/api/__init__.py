@@ -1,0 +1,1 @@
+"""How do programs talk to an installation?"""

@@ -1,0 +1,159 @@
+"""How do events come in over HTTP, durable before they are answered?
+
+Plain ASGI, for these addresses are asked thousands of times a second. Items are translated here,
+one by one; what becomes events is admitted by the collector, and the answer goes out once that is
+committed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.types import Scope, Send
+
+from aftersale.api.access import KeyRing, Rates
+from aftersale.api.answers import MOST_ERRORS, PROBLEM, Problem, answer, problem_of, rejection
+from aftersale.api.bodies import Gone
+from aftersale.events.event import Event
+from aftersale.kernel.errors import Refusal
+from aftersale.programme.api_keys import SECRET, ApiKey
+from aftersale.runtime.app import App
+from aftersale.runtime.collecting import Collector, Lot, Settled
+from aftersale.translation.segment import place_of_unfit, read_leniently
+from aftersale.translation.telling import Sender
+
+_FINE = b'{"success":true,"accepted":%d,"rejected":[]}'
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much one request may hold, in bytes, and what is answered."""
+
+    event: int = 32_768
+    batch: int = 512_000
+    events: int = 2_500
+    """Of one batch."""
+    per_second: float = 0.0
+    """Events of one key; 0: without limit."""
+    like_segment: bool = False
+    """Whether tracking clients are answered 200 whatever becomes of their events."""
+
+
+class Read(msgspec.Struct):
+    """What the items of one request came to."""
+
+    events: list[Event] = []
+    rejected: list[dict[str, Any]] = []
+
+    def take(self, items: Iterable[Any], translate: Callable[[Any], Event]) -> None:
+        """Translate one item after the other; what cannot be one is noted, and loses no other."""
+        for index, item in enumerate(items):
+            try:
+                self.events.append(translate(item))
+            except Refusal as refusal:
+                self.rejected.append(rejection(refusal, index))
+
+
+class Intake:
+    """What all addresses share at which events arrive."""
+
+    def __init__(self, app: App, ticks: Callable[[], float], bounds: Bounds) -> None:
+        """`ticks`: seconds of a clock that never goes back."""
+        self.app = app
+        self.bounds = bounds
+        self.ring = KeyRing(app.store, app.system_now)
+        self.rates = Rates(bounds.per_second, ticks)
+        self._collector = Collector(app, self._tell)
+
+    def close(self) -> None:
+        """Commit what waits."""
+        self._collector.close()
+
+    async def durable(self, events: list[Event]) -> None:
+        """Wait until the events are committed."""
+        if not events:
+            return
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._collector.add(Lot(events, waiting))
+        await waiting
+
+    def _tell(self, settled: Settled) -> None:
+        """In the collector's thread: one call wakes everybody who waits for this commit."""
+        by_loop: dict[asyncio.AbstractEventLoop, Settled] = {}
+        for lot, error in settled:
+            by_loop.setdefault(lot.whose.get_loop(), []).append((lot, error))
+        for loop, some in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop ended, and with it who waited
+                loop.call_soon_threadsafe(_wake, some)
+
+
+def _wake(settled: Settled) -> None:
+    for lot, error in settled:
+        waiting: asyncio.Future[None] = lot.whose
+        if waiting.done():
+            continue  # the sender hung up
+        if error is None:
+            waiting.set_result(None)
+        else:
+            waiting.set_exception(error)
+
+
+def sender_of(key: ApiKey) -> Sender:
+    """What is known of whoever holds the key."""
+    return Sender(shop=key.shop, trusted=key.kind == SECRET)
+
+
+async def answer_read(send: Send, read: Read) -> None:
+    """Say what became of the items: fine, in part, or not at all."""
+    if not read.rejected:
+        await answer(send, 200, _FINE % len(read.events))
+        return
+    if not read.events:
+        first = read.rejected[0]
+        raise Problem(400, "refused", str(first["what"]), errors=read.rejected)
+    told = {
+        "success": True,
+        "accepted": len(read.events),
+        "rejected_count": len(read.rejected),
+        "rejected": read.rejected[:MOST_ERRORS],
+    }
+    await answer(send, 200, msgspec.json.encode(told))
+
+
+async def served(work: Awaitable[None], scope: Scope, send: Send) -> None:
+    """Let a request be worked on; what goes wrong becomes its answer.
+
+    A fault of ours is answered, too, and raised again: the server's log is to have it.
+    """
+    try:
+        await work
+    except Gone:
+        return
+    except Exception as error:
+        told = problem_of(error)
+        await answer(send, told.status, told.body(), kind=PROBLEM, headers=told.headers)
+        if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by their names in small letters; of two the last."""
+    return dict(scope["headers"])
+
+
+def decoded(raw: bytes | msgspec.Raw, decode: Callable[[Any], Any]) -> Any:
+    """One item of JSON; refused by itself where it is none that can be kept."""
+    try:
+        return decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return fit(read_leniently(bytes(raw)))
+
+
+def fit(item: Any) -> Any:
+    """An item that was read leniently; refused where it holds what no event may hold."""
+    place = place_of_unfit(item)
+    if place:
+        raise Refusal("this is no number, or holds half a character", where=place)
+    return item
