@@ -33,6 +33,8 @@ from aftersale.programme.policies import read_policies
 from aftersale.programme.telemetry import TROUBLES, Vitals
 from aftersale.settings import Settings, variable
 from aftersale.translation import commerce
+from aftersale.translation.happening import REASONS as REASONS_OF_REQUESTS
+from aftersale.translation.providers import TRANSLATORS
 from aftersale.translation.segment import CALLS
 from aftersale.turn.decision import KINDS, Decision
 from aftersale.turn.programme import KEPT_CONTACTS
@@ -98,6 +100,13 @@ def test_the_page_of_tracking_names_every_call_and_every_name_with_its_type() ->
     for names, kind in re.findall(r"(?m)^\| (`[A-Z].+?`) \| `([\w.]+)`", page):
         told |= {name.lower(): kind for name in re.findall(r"`(.+?)`", names)}
     assert told == {name: found[0] for name in commerce.NAMES if (found := commerce.meaning(name))}
+
+
+def test_the_page_of_webhooks_names_every_provider_and_every_reason() -> None:
+    page = reference("webhooks")
+    assert re.findall(r"(?m)^\| `(\w+)` \| .+? \| .+ \|$", page) == list(TRANSLATORS)
+    rows = re.findall(r"(?m)^\| `([\w-]+)` \| ([^|`]+) \|$", page)
+    assert rows == [(code, reason.text) for code, reason in REASONS_OF_REQUESTS.items()]
 
 
 def test_the_page_of_gates_names_every_gate_in_its_order_with_every_reason() -> None:

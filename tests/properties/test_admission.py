@@ -226,6 +226,39 @@ def test_an_address_shared_by_two_accounts_stays_with_the_first():
     )
 
 
+def test_a_carrier_that_speaks_first_means_whoever_the_shop_names_later():
+    """Nothing but a number was known; the order's customer has it now."""
+    book = Book()
+    parcel = Ref("parcel", "00340434161094")
+    book.take([event_of("1", (parcel,))])
+    book.take([event_of("2", (Ref("order", "main/10042"), parcel))])
+    book.take([event_of("3", (Ref("email", "a@x.de"), Ref("order", "main/10042")))])
+    assert book.people() == {
+        frozenset({Ref("email", "a@x.de"), Ref("order", "main/10042"), parcel})
+    }
+
+
+def test_a_tracking_number_that_is_used_again_makes_no_two_people_one():
+    """Carriers use numbers again: it means whoever it was told with last."""
+    parcel = Ref("parcel", "00340434161094")
+    events = [
+        event_of("1", (Ref("email", "a@x.de"), parcel)),
+        event_of("2", (Ref("email", "b@x.de"), parcel)),
+        event_of("3", (parcel,)),
+    ]
+    book = Book()
+    book.take(events)
+    one_by_one = Book()
+    for event in events:
+        one_by_one.take([event])
+    for found in (book, one_by_one):
+        assert found.people() == {
+            frozenset({Ref("email", "a@x.de")}),
+            frozenset({Ref("email", "b@x.de"), parcel}),
+        }
+        assert Ref("email", "b@x.de") in found.owners()[2]
+
+
 def test_an_event_without_ids_between_two_accounts_does_not_unite_them():
     """Neither do the address of one account and the phone of another, in a form without a login."""
     book = Book()

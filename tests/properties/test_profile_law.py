@@ -23,9 +23,11 @@ from aftersale.customers.purchases import by_product, purchases
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import (
     BODIES,
+    PARCEL_STATUSES,
     Body,
     CalibrationFitted,
     CatalogueUpdated,
+    CheckoutStarted,
     ConsentEvent,
     CustomerMerged,
     CustomerUpdated,
@@ -37,11 +39,15 @@ from aftersale.events.vocabulary import (
     OrderDelivered,
     OrderShipped,
     Other,
+    ParcelUpdated,
+    Payment,
+    PrivacyRequested,
     ProductEvent,
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
     ScoreChanged,
+    Subscription,
     SurveyAnswered,
     Ticket,
     TrackingViewed,
@@ -79,7 +85,18 @@ FACTS: dict[type[Body], dict[str, st.SearchStrategy]] = {
         "total": st.integers(0, 2),
         "lines": LINES,
         "gift": st.booleans(),
+        "changed_at": st.none() | instants,
     },
+    ParcelUpdated: {
+        "parcel": st.sampled_from(["a", "b"]),
+        "status": st.sampled_from(PARCEL_STATUSES),
+        "order": st.sampled_from(["", "A", "B"]),
+        "promised_at": st.none() | instants,
+    },
+    Payment: {"payment": ORDERS, "order": st.sampled_from(["", "A"])},
+    Subscription: {"subscription": ORDERS, "status": WORDS},
+    CheckoutStarted: {"checkout": ORDERS},
+    PrivacyRequested: {"request": ORDERS},
     OrderShipped: {"order": ORDERS, "parcel": WORDS, "promised_at": st.none() | instants},
     OrderDelivered: {"order": ORDERS, "parcel": WORDS},
     OrderCancelled: {"order": ORDERS, "products": st.lists(PRODUCTS, max_size=2).map(tuple)},
@@ -180,6 +197,8 @@ def test_a_fact_that_is_told_again_is_no_news(history):
     """Orders, parcels, returns, reviews, tickets, messages and consents count once."""
     profile = folded(history)
     always = {"product.viewed", "product.added_to_cart", "tracking.viewed", "survey.answered"}
+    always |= {kind for kind in TOLD if kind.startswith(("payment.", "subscription.", "checkout."))}
+    always |= {"message.failed", "message.received", "privacy.requested"}
     ours = {"customer.merged", "customer.updated", "calibration.fitted", "catalogue.updated"}
     for entry in history:
         news = fold(profile, entry)

@@ -35,6 +35,12 @@ NEEDED = {
     "product": "x",
     "ticket": "T-1",
     "survey": "S-1",
+    "parcel": "P-1",
+    "status": "in_transit",
+    "payment": "Y-1",
+    "subscription": "U-1",
+    "request": "Q-1",
+    "checkout": "K-1",
 }
 TYPES = sorted(set(BODIES) - OURS)
 

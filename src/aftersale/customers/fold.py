@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import TypeVar
 
+from aftersale.customers.parcels import told_parcel, unite_loose, unite_parcel
 from aftersale.customers.profile import (
     NEVER,
     Answer,
@@ -23,6 +24,8 @@ from aftersale.customers.profile import (
     Score,
     TicketFacts,
     Told,
+    earliest,
+    unite_earliest,
 )
 from aftersale.customers.purchases import purchases
 from aftersale.events.event import Entry
@@ -35,6 +38,7 @@ from aftersale.events.vocabulary import (
     OrderCompleted,
     OrderDelivered,
     OrderShipped,
+    ParcelUpdated,
     RefundIssued,
     ReturnInitiated,
     ReviewSubmitted,
@@ -51,6 +55,7 @@ FEW_LINES = 4
 KEPT_MESSAGES = 20
 KEPT_REVIEWS = 20
 KEPT_TICKETS = 20
+KEPT_PARCELS = 20
 KEPT_SCORES = 40
 KEPT_GAPS = 20
 KEPT_LAST_BOUGHT = 50
@@ -98,10 +103,6 @@ def _latest(old: Told | None, at: Instant, value: str) -> Told:
     return old
 
 
-def _earliest(old: Instant, new: Instant) -> Instant:
-    return new if old == NEVER else min(old, new)
-
-
 def _order(profile: Profile, entry: Entry, number: str) -> Order | None:
     """The order's part, made where it is missing; None where it belongs to a closed past."""
     key = order_key(entry.shop, number)
@@ -119,10 +120,16 @@ def _completed(profile: Profile, entry: Entry) -> bool:
     if order is None:
         return False
     news = order.at == NEVER
-    content = (entry.at, body.total, body.currency, body.lines, body.gift)
+    content = (
+        max(entry.at, body.changed_at or NEVER),
+        body.total,
+        body.currency,
+        body.lines,
+        body.gift,
+    )
     if news or content > _content(order):
         order.told_at, order.total, order.currency, order.lines, order.gift = content
-    order.at = _earliest(order.at, entry.at)
+    order.at = earliest(order.at, entry.at)
     many = len(body.lines) > FEW_LINES and _line_count(profile) > KEPT_LINES
     if many or len(profile.orders) > KEPT_ORDERS:
         close_oldest(profile)
@@ -147,6 +154,8 @@ def _parcel(profile: Profile, entry: Entry, number: str, parcel: str) -> Parcel 
     found = order.parcels.get(parcel)
     if found is None:
         found = order.parcels[parcel] = Parcel()
+        if parcel in profile.parcels:
+            unite_parcel(found, profile.parcels[parcel])
     return found
 
 
@@ -156,7 +165,7 @@ def _shipped(profile: Profile, entry: Entry) -> bool:
     if parcel is None:
         return False
     news = parcel.shipped_at == NEVER
-    parcel.shipped_at = _earliest(parcel.shipped_at, entry.at)
+    parcel.shipped_at = earliest(parcel.shipped_at, entry.at)
     promise = (entry.at, body.promised_at or NEVER)
     if body.promised_at and promise > (parcel.promised_told, parcel.promised_at):
         parcel.promised_told, parcel.promised_at = promise
@@ -169,7 +178,18 @@ def _delivered(profile: Profile, entry: Entry) -> bool:
     if parcel is None:
         return False
     news = parcel.delivered_at == NEVER
-    parcel.delivered_at = _earliest(parcel.delivered_at, entry.at)
+    parcel.delivered_at = earliest(parcel.delivered_at, entry.at)
+    return news
+
+
+def _parcel_updated(profile: Profile, entry: Entry) -> bool:
+    body: ParcelUpdated = entry.body  # type: ignore[assignment]
+    told = told_parcel(body, entry.at)
+    if body.order:
+        parcel = _parcel(profile, entry, body.order, body.parcel)
+        return parcel is not None and unite_parcel(parcel, told)
+    news = unite_loose(profile, {body.parcel: told})
+    _keep_newest(profile.parcels, KEPT_PARCELS, lambda parcel: parcel.status_at)
     return news
 
 
@@ -180,11 +200,11 @@ def _cancelled(profile: Profile, entry: Entry) -> bool:
         return False
     if not body.products:
         news = order.cancelled_at == NEVER
-        order.cancelled_at = _earliest(order.cancelled_at, entry.at)
+        order.cancelled_at = earliest(order.cancelled_at, entry.at)
         return news
     news = any(product not in order.cancelled for product in body.products)
     for product in body.products:
-        order.cancelled[product] = _earliest(order.cancelled.get(product, NEVER), entry.at)
+        order.cancelled[product] = earliest(order.cancelled.get(product, NEVER), entry.at)
     return news
 
 
@@ -241,7 +261,7 @@ def _ticket_at(ticket: TicketFacts) -> Instant:
 def _ticket_created(profile: Profile, entry: Entry) -> bool:
     ticket = _ticket(profile, entry)
     news = ticket.opened_at == NEVER
-    ticket.opened_at = _earliest(ticket.opened_at, entry.at)
+    ticket.opened_at = earliest(ticket.opened_at, entry.at)
     _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
     return news
 
@@ -285,7 +305,7 @@ def _reaction(field: str) -> Callable[[Profile, Entry], bool]:
         found = profile.messages.setdefault(message_key(body.message), Reaction())
         found.channel = max(found.channel, body.channel)
         news: bool = getattr(found, field) == NEVER
-        setattr(found, field, _earliest(getattr(found, field), entry.at))
+        setattr(found, field, earliest(getattr(found, field), entry.at))
         _keep_newest(profile.messages, KEPT_MESSAGES, reacted_at)
         return news
 
@@ -452,6 +472,7 @@ _FOLDS: dict[str, Callable[[Profile, Entry], bool]] = {
     "order.completed": _completed,
     "order.shipped": _shipped,
     "order.delivered": _delivered,
+    "parcel.updated": _parcel_updated,
     "order.cancelled": _cancelled,
     "return.initiated": _returned,
     "refund.issued": _refunded,
@@ -496,6 +517,7 @@ def unite(survivor: Profile, absorbed: Profile) -> None:
         survivor.answers[key] = max(answer, old, key=lambda a: (a.at, -a.score))
     for key, score in absorbed.scores.items():
         _score(survivor, key, score)
+    unite_loose(survivor, absorbed.parcels)
     _unite_sightings(survivor, absorbed)
     _unite_closed(survivor, absorbed.closed)
     _keep_bounds(survivor)
@@ -510,21 +532,15 @@ def _unite_sightings(survivor: Profile, absorbed: Profile) -> None:
         mine = survivor.messages.setdefault(key, reaction)
         mine.channel = max(mine.channel, reaction.channel)
         for name in ("sent_at", "delivered_at", "opened_at", "clicked_at", "bounced_at"):
-            _unite_earliest(mine, reaction, name)
+            unite_earliest(mine, reaction, name)
     for name in ("looked_at", "basket_at", "tracked_at"):
         setattr(survivor, name, max(getattr(survivor, name), getattr(absorbed, name)))
     for name in ("zone", "locale", "country"):
         told: Told | None = getattr(absorbed, name)
         if told is not None:
             setattr(survivor, name, _latest(getattr(survivor, name), told.at, told.value))
-    _unite_earliest(survivor, absorbed, "first_seen_at")
+    unite_earliest(survivor, absorbed, "first_seen_at")
     survivor.last_seen_at = max(survivor.last_seen_at, absorbed.last_seen_at)
-
-
-def _unite_earliest(mine: object, theirs: object, name: str) -> None:
-    at: Instant = getattr(theirs, name)
-    if at != NEVER:
-        setattr(mine, name, _earliest(getattr(mine, name), at))
 
 
 def _unite_closed(profile: Profile, theirs: Closed | None) -> None:
@@ -556,12 +572,13 @@ def _keep_bounds(profile: Profile) -> None:
     _keep_newest(profile.reviews, KEPT_REVIEWS, lambda review: review.at)
     _keep_newest(profile.tickets, KEPT_TICKETS, _ticket_at)
     _keep_newest(profile.messages, KEPT_MESSAGES, reacted_at)
+    _keep_newest(profile.parcels, KEPT_PARCELS, lambda parcel: parcel.status_at)
     while len(profile.orders) > KEPT_ORDERS or _line_count(profile) > KEPT_LINES:
         close_oldest(profile)
 
 
 def _unite_tickets(mine: TicketFacts, theirs: TicketFacts) -> None:
-    _unite_earliest(mine, theirs, "opened_at")
+    unite_earliest(mine, theirs, "opened_at")
     mine.resolved_at = max(mine.resolved_at, theirs.resolved_at)
     mine.category = max(mine.category, theirs.category)
     mine.order = max(mine.order, theirs.order)
@@ -570,13 +587,9 @@ def _unite_tickets(mine: TicketFacts, theirs: TicketFacts) -> None:
 def _unite_orders(mine: Order, theirs: Order) -> None:
     if _content(theirs) > _content(mine):
         mine.told_at, mine.total, mine.currency, mine.lines, mine.gift = _content(theirs)
-    _unite_earliest(mine, theirs, "at")
-    _unite_earliest(mine, theirs, "cancelled_at")
+    unite_earliest(mine, theirs, "at")
+    unite_earliest(mine, theirs, "cancelled_at")
     for product, at in theirs.cancelled.items():
         mine.cancelled[product] = min(at, mine.cancelled.get(product, at))
     for key, parcel in theirs.parcels.items():
-        old = mine.parcels.setdefault(key, parcel)
-        _unite_earliest(old, parcel, "shipped_at")
-        _unite_earliest(old, parcel, "delivered_at")
-        promise = max((p.promised_told, p.promised_at) for p in (old, parcel))
-        old.promised_told, old.promised_at = promise
+        unite_parcel(mine.parcels.setdefault(key, parcel), parcel)

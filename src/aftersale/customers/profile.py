@@ -25,6 +25,9 @@ class Parcel(msgspec.Struct, array_like=True, gc=False):
     delivered_at: Instant = NEVER
     promised_at: Instant = NEVER
     promised_told: Instant = NEVER
+    status: str = ""
+    """The latest that a carrier said, but an end outlasts everything on the way to it."""
+    status_at: Instant = NEVER
 
 
 class Order(msgspec.Struct, array_like=True):
@@ -171,3 +174,18 @@ class Profile(msgspec.Struct, array_like=True):
     closed: Closed | None = None
     scores: dict[str, Score] = {}
     """Score, or score and product with a slash between them → what was said last."""
+    parcels: dict[str, Parcel] = {}
+    """Tracking number → what was said of a parcel without its order. It counts for every order
+    that has a parcel of that number, whichever is told first."""
+
+
+def earliest(old: Instant, new: Instant) -> Instant:
+    """The earlier of two instants of which the first may not be known."""
+    return new if old == NEVER else min(old, new)
+
+
+def unite_earliest(mine: object, theirs: object, name: str) -> None:
+    """Let the earlier of two instants stand in the first, where the other knows one."""
+    at: Instant = getattr(theirs, name)
+    if at != NEVER:
+        setattr(mine, name, earliest(getattr(mine, name), at))

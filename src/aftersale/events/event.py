@@ -18,7 +18,7 @@ class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
     """An id by which somebody outside knows a customer."""
 
     kind: str
-    """customer (the shop's own id), email, phone, order or anonymous."""
+    """customer (the shop's own id), email, phone, order, anonymous or parcel."""
     value: str
     """Shop ids carry their shop in front: `main/4711`."""
 
@@ -61,6 +61,8 @@ MOST_DEPTH = 32
 """Lists and objects within each other, in what a sender may tell."""
 LEAST_DIGITS = 5
 """Of a phone number that names one person."""
+LEAST_TRACKING = 8
+"""Signs of a tracking number that names one parcel."""
 
 FIRST: Instant = 631_152_000_000_000
 END: Instant = 253_402_300_800_000_000
@@ -79,6 +81,8 @@ _PARTS = {
 _MISSING = "Object missing required field"
 _pack = msgspec.msgpack.Encoder().encode
 
+_INSTANTS = frozenset({"promised_at", "changed_at", "renews_at"})
+"""Fields of bodies that are instants and may be told as text."""
 _SPELLINGS = {"e-mail": "email", "mail": "email", "text": "sms"}
 _ADDRESSES = {"email", "phone"}
 _TELLS_ADDRESS = frozenset({"order.completed", "customer.updated", "consent.given"})
@@ -145,6 +149,9 @@ def refs_of(person: Mapping[str, Any], data: Mapping[str, Any], shop: str) -> tu
         found.append(Ref("order", f"{shop}/{number}"))
     if anonymous := word_of(person.get("anonymous_id"), "customer.anonymous_id"):
         found.append(Ref("anonymous", anonymous))
+    tracking = data.get("tracking")
+    if isinstance(tracking, str) and (number := "".join(tracking.split()).upper()):
+        found.append(Ref("parcel", number))
     return tuple(found)
 
 
@@ -161,6 +168,8 @@ def is_telling(ref: Ref) -> bool:
             return bool(name and host)
         case "phone":
             return len(ref.value) >= LEAST_DIGITS
+        case "parcel":
+            return len(ref.value) >= LEAST_TRACKING
         case _:
             return bool(ref.value.rpartition("/")[2])
 
@@ -248,9 +257,8 @@ def body_of(kind: str, facts: dict[str, Any]) -> Body:
     body_type = BODIES.get(kind, Other)
     if facts.get("zone") and not is_zone(str(facts["zone"])):
         facts.pop("zone")
-    if facts.get("promised_at") is not None:
-        zone = str(facts.get("zone") or "UTC")
-        facts["promised_at"] = _instant(facts["promised_at"], zone, "data.promised_at")
+    for name in _INSTANTS & facts.keys():
+        facts[name] = _instant(facts[name], str(facts.get("zone") or "UTC"), f"data.{name}")
     for name in ("channel", "purpose"):
         if isinstance(facts.get(name), str):
             # A refusal that is spelled otherwise must not pass by the permission it takes back.

@@ -19,6 +19,22 @@ Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 Count = Annotated[int, msgspec.Meta(ge=-(10**6), le=10**6)]
 
+PARCEL_STATUSES = (
+    "pre_transit",
+    "in_transit",
+    "out_for_delivery",
+    "available_for_pickup",
+    "attempt_failed",
+    "exception",
+    "delivered",
+    "returned",
+    "lost",
+)
+"""The one list of where a parcel is, whichever carrier says it; the last three are ends."""
+ENDED = frozenset(PARCEL_STATUSES[-3:])
+
+ParcelStatus = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(PARCEL_STATUSES)})$")]
+
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What every event may tell about its customer besides what happened."""
@@ -56,6 +72,18 @@ class OrderCompleted(Body, frozen=True, kw_only=True):
     payment: str = ""
     fulfilment: str = ""
     gift: bool = False
+    changed_at: Instant | None = None
+    """When the sender last changed what it tells of the order, where that is later than `at`."""
+
+
+class CheckoutStarted(Body, frozen=True, kw_only=True):
+    """A customer went to pay; whether an order came of it is told by the order."""
+
+    checkout: str
+    currency: str = ""
+    total: Amount = 0
+    lines: tuple[Line, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 class OrderShipped(Body, frozen=True, kw_only=True):
@@ -72,6 +100,17 @@ class OrderDelivered(Body, frozen=True, kw_only=True):
 
     order: str
     parcel: str = ""
+
+
+class ParcelUpdated(Body, frozen=True, kw_only=True):
+    """A carrier says where a parcel is; it may not know of which order it is."""
+
+    parcel: str
+    """The carrier's tracking number, or the shop's number of the parcel."""
+    status: ParcelStatus
+    order: str = ""
+    carrier: str = ""
+    promised_at: Instant | None = None
 
 
 class OrderCancelled(Body, frozen=True, kw_only=True):
@@ -101,6 +140,29 @@ class RefundIssued(Body, frozen=True, kw_only=True):
     amount: Amount = 0
 
 
+class Payment(Body, frozen=True, kw_only=True):
+    """Money came, did not come, or is claimed back through the bank."""
+
+    payment: str
+    order: str = ""
+    currency: str = ""
+    amount: Amount = 0
+    method: str = ""
+    reason: str = ""
+    status: str = ""
+    """Of a dispute: where it stands, in the sender's word."""
+
+
+class Subscription(Body, frozen=True, kw_only=True):
+    """Where a subscription stands."""
+
+    subscription: str
+    status: str = ""
+    """trialing, active, past_due, paused, cancelled or ended."""
+    product: str = ""
+    renews_at: Instant | None = None
+
+
 class ReviewSubmitted(Body, frozen=True, kw_only=True):
     """A customer rated a product or an order, 1 to 5."""
 
@@ -117,7 +179,8 @@ class MessageEvent(Body, frozen=True, kw_only=True):
     """Our key of the send, or the sender's id of a message that is not ours."""
     channel: str = "email"
     kind: str = ""
-    """Of a bounce: hard or soft. Of an unsubscription: the purpose it is for, or nothing."""
+    """Of a bounce: hard or soft. Of an unsubscription: the purpose it is for, or nothing. Of one
+    that failed: why. Of one that a customer wrote: stop, start or help, where it says only that."""
 
 
 class ProductEvent(Body, frozen=True, kw_only=True):
@@ -157,6 +220,14 @@ class ConsentEvent(Body, frozen=True, kw_only=True):
     purpose: str = "marketing"
     basis: str = ""
     """How it was given: double-opt-in, opt-in, soft-opt-in, imported."""
+
+
+class PrivacyRequested(Body, frozen=True, kw_only=True):
+    """A customer, or the shop for all its customers, asks what is held or wants it gone."""
+
+    request: str
+    kind: str = "access"
+    """access, erase, or erase-shop: everybody of that shop."""
 
 
 class CustomerUpdated(Body, frozen=True, kw_only=True):
@@ -228,9 +299,14 @@ BODIES: dict[str, type[Body]] = {
     "order.completed": OrderCompleted,
     "order.shipped": OrderShipped,
     "order.delivered": OrderDelivered,
+    "parcel.updated": ParcelUpdated,
     "order.cancelled": OrderCancelled,
     "return.initiated": ReturnInitiated,
     "refund.issued": RefundIssued,
+    "payment.received": Payment,
+    "payment.failed": Payment,
+    "payment.disputed": Payment,
+    "subscription.updated": Subscription,
     "review.submitted": ReviewSubmitted,
     "message.sent": MessageEvent,
     "message.delivered": MessageEvent,
@@ -239,14 +315,18 @@ BODIES: dict[str, type[Body]] = {
     "message.bounced": MessageEvent,
     "message.complained": MessageEvent,
     "message.unsubscribed": MessageEvent,
+    "message.failed": MessageEvent,
+    "message.received": MessageEvent,
     "product.viewed": ProductEvent,
     "product.added_to_cart": ProductEvent,
+    "checkout.started": CheckoutStarted,
     "support.ticket_created": Ticket,
     "support.ticket_resolved": Ticket,
     "tracking.viewed": TrackingViewed,
     "survey.answered": SurveyAnswered,
     "consent.given": ConsentEvent,
     "consent.withdrawn": ConsentEvent,
+    "privacy.requested": PrivacyRequested,
     "customer.updated": CustomerUpdated,
     "customer.merged": CustomerMerged,
     "history.summarised": HistorySummarised,

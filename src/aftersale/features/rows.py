@@ -16,6 +16,7 @@ from aftersale.events.vocabulary import (
     OrderCompleted,
     OrderDelivered,
     OrderShipped,
+    ParcelUpdated,
     ProductEvent,
     RefundIssued,
     ReturnInitiated,
@@ -105,6 +106,12 @@ def _parcel(rows: Rows, head: _Head, entry: Entry) -> None:
     rows["signals"].append((*head, entry.type, body.parcel, "", key, "", None, ""))
 
 
+def _moved(rows: Rows, head: _Head, entry: Entry) -> None:
+    body: ParcelUpdated = entry.body  # type: ignore[assignment]
+    key = _named(entry.shop, body.order)
+    rows["signals"].append((*head, entry.type, body.parcel, "", key, "", None, body.status))
+
+
 def _tracked(rows: Rows, head: _Head, entry: Entry) -> None:
     body: TrackingViewed = entry.body  # type: ignore[assignment]
     key = order_key(entry.shop, body.order)
@@ -157,6 +164,7 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "score.changed": _scored,
     "order.shipped": _parcel,
     "order.delivered": _parcel,
+    "parcel.updated": _moved,
     "tracking.viewed": _tracked,
     "product.viewed": _looked,
     "product.added_to_cart": _looked,
@@ -167,6 +175,8 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "message.bounced": _message,
     "message.complained": _message,
     "message.unsubscribed": _message,
+    "message.failed": _message,
+    "message.received": _message,
     "review.submitted": _reviewed,
     "support.ticket_created": _ticket,
     "support.ticket_resolved": _ticket,

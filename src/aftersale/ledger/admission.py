@@ -17,6 +17,9 @@ from aftersale.kernel.ids import CustomerId, digest16
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict, NewEntry
 
+PARCEL = "parcel"
+"""Names a customer only while nothing better does, and never makes one of two."""
+
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -137,7 +140,7 @@ class _People:
         self._refs_of = refs_of
         self._united: dict[CustomerId, CustomerId] = {}
         self._bound: dict[CustomerId, list[Ref]] = {}
-        """Shop ids that this batch gave to a customer."""
+        """Ids, but of parcels, that this batch gave to a customer."""
         self._parts: dict[CustomerId, list[CustomerId]] = {}
         """Survivor → everybody it absorbed in this batch."""
         self._told: dict[tuple[Ref, ...], CustomerId] = {}
@@ -163,6 +166,11 @@ class _People:
             customer = self._meant(ref)
             if customer == 0:
                 strange.append(ref)
+            elif ref.kind == PARCEL and customer != mine and (mine or strange):
+                if not self._is_parcel(customer):
+                    strange.append(ref)  # carriers use numbers again: the latest telling stands
+                else:
+                    mine = self._unite(mine, customer, arrival, at) if mine else customer
             elif customer != mine and (ref in own or not self._strangers(own, mine, customer)):
                 mine = self._unite(mine, customer, arrival, at) if mine else customer
         if mine == 0:
@@ -171,9 +179,18 @@ class _People:
             self._found.created += 1
         for ref in strange:
             self._found.bindings[ref] = mine
-            if ref.kind == "customer":
+            if ref.kind != PARCEL:
                 self._bound.setdefault(mine, []).append(ref)
         return mine
+
+    def _is_parcel(self, customer: CustomerId) -> bool:
+        """Whether nothing is known of the customer but parcels: a carrier spoke first."""
+        parts = (customer, *self._parts.get(customer, ()))
+        return all(
+            ref.kind == PARCEL
+            for part in parts
+            for ref in (*self._bound.get(part, ()), *self._refs_of(part))
+        )
 
     def _meant(self, ref: Ref) -> CustomerId:
         return self._living(self._found.bindings.get(ref) or self._known.get(ref, 0))
@@ -194,8 +211,8 @@ class _People:
     def _shop_ids(self, customer: CustomerId) -> Iterator[Ref]:
         if customer:
             for part in (customer, *self._parts.get(customer, ())):
-                yield from self._bound.get(part, ())
-                yield from (ref for ref in self._refs_of(part) if ref.kind == "customer")
+                told = (*self._bound.get(part, ()), *self._refs_of(part))
+                yield from (ref for ref in told if ref.kind == "customer")
 
     def _unite(
         self, one: CustomerId, other: CustomerId, arrival: Arrival, at: Instant

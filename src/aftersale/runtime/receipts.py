@@ -7,7 +7,7 @@ in the transaction that admits it, and what is written later changes nothing of 
 from collections.abc import Sequence
 
 from aftersale.delivery.ports import FAILED, SENT
-from aftersale.delivery.reasons import BOUNCED, RECEIPT
+from aftersale.delivery.reasons import BOUNCED, RECEIPT, REFUSED
 from aftersale.events.vocabulary import MessageEvent, decode_body
 from aftersale.ledger.ports import NewEntry
 from aftersale.programme.ports import Transaction
@@ -21,13 +21,14 @@ RECEIPTS = frozenset(
         "message.bounced",
         "message.complained",
         "message.unsubscribed",
+        "message.failed",
     }
 )
-"""Types that only come of a message that went out."""
+"""Types that only come of a message that was handed over."""
 
 
 def heed_receipts(tx: Transaction, entries: Sequence[NewEntry]) -> None:
-    """Move the sends that new entries tell of: out, or come back.
+    """Move the sends that new entries tell of: out, not out after all, or come back.
 
     A soft bounce says that the message went out; whether it arrives is still open.
     """
@@ -41,7 +42,9 @@ def heed_receipts(tx: Transaction, entries: Sequence[NewEntry]) -> None:
         if send is None or send.kind != "message":
             continue
         at = max(entry.at, send.status_at)
-        if entry.type == "message.bounced" and body.kind != "soft":
+        if entry.type == "message.failed":
+            tx.outbox.move(send.key, FAILED, at, reason=REFUSED)
+        elif entry.type == "message.bounced" and body.kind != "soft":
             tx.outbox.move(send.key, FAILED, at, reason=BOUNCED)
         else:
             tx.outbox.move(send.key, SENT, at, reason=RECEIPT)

@@ -30,8 +30,8 @@ CHANGES_ORDERS = frozenset(
 
 
 MOVES_WAITS = {
-    "order.": CHANGES_ORDERS | {"order.delivered", "order.shipped"},
-    "refill.": CHANGES_ORDERS | {"order.delivered", SCORED},
+    "order.": CHANGES_ORDERS | {"order.delivered", "order.shipped", "parcel.updated"},
+    "refill.": CHANGES_ORDERS | {"order.delivered", "parcel.updated", SCORED},
     "orders.": CHANGES_ORDERS,
     "lifecycle.": CHANGES_ORDERS,
     "score.": frozenset({SCORED}),
