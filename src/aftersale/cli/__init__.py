@@ -21,6 +21,7 @@ from aftersale.cli import (
     store,
     trying,
     valuing,
+    webhooks,
     working,
 )
 from aftersale.cli.answer import Answer, Debug, Given, Here, Home, Json, command, fail
@@ -69,7 +70,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
-    valuing, scoring, flowing, keys,
+    valuing, scoring, flowing, keys, webhooks,
 ):  # fmt: skip
     part.add_to(app)
 
