@@ -36,6 +36,7 @@ from aftersale.translation import commerce
 from aftersale.translation.happening import REASONS as REASONS_OF_REQUESTS
 from aftersale.translation.providers import TRANSLATORS
 from aftersale.translation.segment import CALLS
+from aftersale.translation.signatures import CHECKS
 from aftersale.turn.decision import KINDS, Decision
 from aftersale.turn.programme import KEPT_CONTACTS
 from aftersale.turn.state import HARD_LIMIT, SOFT_LIMIT
@@ -104,7 +105,10 @@ def test_the_page_of_tracking_names_every_call_and_every_name_with_its_type() ->
 
 def test_the_page_of_webhooks_names_every_provider_and_every_reason() -> None:
     page = reference("webhooks")
-    assert re.findall(r"(?m)^\| `(\w+)` \| .+? \| .+ \|$", page) == list(TRANSLATORS)
+    first, _, second = page.partition("## Signatures")
+    assert re.findall(r"(?m)^\| `(\w+)` \| .+? \| .+ \|$", first) == list(TRANSLATORS)
+    rows = re.findall(r"(?m)^\| (`.+?`) \| .+? \| .+ \|$", second.partition("## STOP")[0])
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(CHECKS)
     rows = re.findall(r"(?m)^\| `([\w-]+)` \| ([^|`]+) \|$", page)
     assert rows == [(code, reason.text) for code, reason in REASONS_OF_REQUESTS.items()]
 
