@@ -22,7 +22,7 @@ setup: $(VENV)/.package-installed ## Make .venv with pinned, hash-checked requir
 demo: $(VENV)/.package-installed ## Run the simulated shop with its pages, without any set-up of your own.
 	$(BIN)/aftersale demo $(if $(filter 0,$(SERVE)),--no-serve)
 
-test: test-fast ## Run every test: first the fast part, then the rest.
+test: test-fast $(VENV)/clients/.installed ## Run every test: first the fast part, then the rest.
 	$(PYTEST) -n $(WORKERS) -m "slow or crash"
 
 browser: $(VENV)/.dev-installed ## Fetch a Chromium for the browser tests where the machine has none.
@@ -90,4 +90,10 @@ $(VENV)/.package-installed: pyproject.toml $(VENV)/.core-installed
 
 $(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.package-installed
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Clients of others, for the tests that send with them.
+$(VENV)/clients/.installed: requirements/clients.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip install --quiet --require-hashes -r requirements/clients.txt
 	@touch $@

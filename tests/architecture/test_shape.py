@@ -136,14 +136,14 @@ def test_every_dependency_has_its_reason_written_down() -> None:
     chosen = requirement_names(
         [
             line
-            for name in ("core.in", "dev.in")
+            for name in ("core.in", "dev.in", "clients.in")
             for line in (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
         ]
     )
     assert explained == chosen
 
 
-@pytest.mark.parametrize("name", ["core.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["core.txt", "dev.txt", "clients.txt"])
 def test_pinned_requirements_carry_hashes_and_no_address(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     pins = re.split(r"\n(?=\S)", text.strip())

@@ -176,6 +176,15 @@ def test_the_calls_name_the_customer_by_every_id_they_have() -> None:
     assert (event.body.zone, event.body.locale) == ("Europe/Berlin", "de-DE")
 
 
+def test_traits_may_stand_in_the_context() -> None:
+    """There RudderStack's clients put them; those of the call itself stand above."""
+    context = {"traits": {"firstName": "Ada", "email": "a@b.example", "plan": "old"}}
+    item = {"type": "identify", "userId": "1", "context": context, "traits": {"plan": "new"}}
+    event = told(item)
+    assert (event.personal["first_name"], event.personal["plan"]) == ("Ada", "new")
+    assert Ref("email", "a@b.example") in event.refs
+
+
 def test_an_address_as_user_id_is_an_address_and_no_number_of_the_shop() -> None:
     assert told(track("Hi", userId="Ada@Example.com")).refs == (Ref("email", "ada@example.com"),)
 

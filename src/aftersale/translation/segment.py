@@ -90,8 +90,8 @@ def translate(
     if call in {"identify", "group"}:
         traits = object_told(item.get("traits"), "traits")
         if call == "identify":
-            kept.update((_TRAITS.get(name, name), value) for name, value in traits.items())
-            person = {**person, **traits}
+            person = {**person, **traits}  # RudderStack's clients put them into the context
+            kept.update((_TRAITS.get(name, name), value) for name, value in person.items())
         else:
             kept["traits"] = traits
     address = person.get("address")
