@@ -13,6 +13,7 @@ from aftersale.events.event import FIRST, MOST_DEPTH, Event, Ref, content_digest
 from aftersale.events.vocabulary import (
     BODIES,
     OURS,
+    CheckoutStarted,
     ConsentEvent,
     Line,
     MessageEvent,
@@ -116,6 +117,8 @@ def test_other_events_of_the_specification_have_their_meaning() -> None:
     assert told(track("order_cancelled", properties={"order_id": "50"})).type == "order.cancelled"
     looked = told(track("Viewed Product", properties={"id": 12, "price": "?"}))
     assert looked.body == ProductEvent(product="12")
+    started = track("Checkout Started", properties={"order_id": "8", "value": 3, "currency": "EUR"})
+    assert told(started).body == CheckoutStarted(checkout="8", total=300, currency="EUR")
     added = told(track("product-added", properties={"sku": "x", "quantity": "3"}))
     assert (added.type, added.body) == (
         "product.added_to_cart",

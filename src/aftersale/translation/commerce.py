@@ -67,6 +67,25 @@ def order_cancelled(
     return {"order": _order(told), "reason": _text(told.get("reason"))}
 
 
+def checkout_started(
+    told: Mapping[str, Any], context: Mapping[str, Any], name: str, sender: Sender
+) -> Facts:
+    """Named by its own number, else by that of the order or the cart, else by the message."""
+    words = (
+        word_of(told.get(field), f"properties.{field}")
+        for field in ("checkout_id", "order_id", "cart_id")
+    )
+    currency = _currency(told, sender)
+    lines, codes = _lines(told, currency)
+    return {
+        "checkout": next(filter(None, words), name),
+        "currency": currency,
+        "total": _total(told, currency, sum(line["amount"] for line in lines)),
+        "lines": lines,
+        "codes": codes,
+    }
+
+
 def product_seen(
     told: Mapping[str, Any], context: Mapping[str, Any], name: str, sender: Sender
 ) -> Facts:
@@ -110,6 +129,8 @@ _MEANINGS: dict[str, tuple[str, Reading]] = {
     "order cancelled": ("order.cancelled", order_cancelled),
     "order canceled": ("order.cancelled", order_cancelled),
     "cancelled order": ("order.cancelled", order_cancelled),
+    "checkout started": ("checkout.started", checkout_started),
+    "started checkout": ("checkout.started", checkout_started),
     "product viewed": ("product.viewed", product_seen),
     "viewed product": ("product.viewed", product_seen),
     "product added": ("product.added_to_cart", product_seen),

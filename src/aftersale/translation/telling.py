@@ -38,7 +38,8 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     shop: str = ""
     """Whose numbers of orders and customers it tells."""
     trusted: bool = False
-    """Whether it may tell of consent and of messages: those who stand in a page may not."""
+    """Whether it may tell of consent, of messages and of requests about personal data: those who
+    stand in a page may not."""
     source: str = "tracking"
     """In which the sender's ids count, where it names no source itself."""
     currency: str = ""
@@ -66,7 +67,7 @@ def event_of(telling: Telling, sender: Sender) -> Event:
     kind = telling.type
     if kind in OURS:
         raise Refusal(f"{kind} is written by aftersale itself", where="type")
-    if not sender.trusted and kind.startswith(("consent.", "message.")):
+    if not sender.trusted and kind.startswith(("consent.", "message.", "privacy.")):
         raise Refusal(
             f"{kind} may only be told with a secret key",
             where="type",
