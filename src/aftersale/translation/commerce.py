@@ -116,7 +116,7 @@ def message_seen(
     """Something became known about an e-mail."""
     message = word_of(told.get("email_id"), "properties.email_id")
     facts: Facts = {"message": message or name, "channel": "email"}
-    if (kind := told.get("bounce_type")) in {"hard", "soft"}:
+    if (kind := _text(told.get("bounce_type"))) in {"hard", "soft"}:
         facts["kind"] = kind
     return facts
 
