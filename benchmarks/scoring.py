@@ -15,7 +15,8 @@ from aftersale.adapters.lake.folder import FolderLake
 from aftersale.adapters.lake.manifest import Manifest, Part, write_manifest
 from aftersale.catalogue.product import Catalogue, Product
 from aftersale.kernel.instants import DAY
-from aftersale.runtime.estimating import estimate, facts, table
+from aftersale.runtime.estimating import estimate, table
+from aftersale.runtime.facts import facts
 from benchmarks.figures import Clock, mebibytes, peak_memory, told
 
 _ZONE = "Europe/Berlin"

@@ -12,9 +12,11 @@ from aftersale.bootstrap import init, open_app
 from aftersale.events.event import read_event
 from aftersale.events.vocabulary import ScoreChanged
 from aftersale.kernel.instants import DAY, WEEK, Instant, parse_instant
+from aftersale.models.fit import Fitting
 from aftersale.models.scores import SCORES, moved
 from aftersale.runtime.app import App
 from aftersale.runtime.backtest import Plan, scoring_instants
+from aftersale.runtime.calibrating import calibrate, calibrated
 from aftersale.runtime.cards import kept_cards
 from aftersale.runtime.flowing import flow
 from aftersale.runtime.intake import take_in
@@ -29,6 +31,7 @@ from aftersale.runtime.scoring import (
 )
 from aftersale.settings import Settings
 from aftersale.testing.shop import simulate
+from aftersale.turn.state import decode
 
 BEGIN, END = parse_instant("2025-01-01T00:00:00Z"), parse_instant("2026-03-01T00:00:00Z")
 LIVE = END - 60 * DAY
@@ -74,6 +77,41 @@ def told(app: App) -> list[tuple[int, Instant, ScoreChanged]]:
     with app.store.read() as tx:
         entries = tx.ledger.read(0, 1_000_000)
     return [(e.customer, e.at, e.body) for e in entries if isinstance(e.body, ScoreChanged)]
+
+
+def test_tables_give_the_calibration_that_the_states_give(app: App) -> None:
+    """Rhythms, cut points, supplies and currency of a shop whose profiles hold everything."""
+    with app.store.read() as tx:
+        world = app.worlds.now(tx)
+        fitting = Fitting(world.catalogue, LIVE)
+        for row in tx.states.page(0, 1_000):
+            fitting.add(decode(row.blob).profile)
+    flow(app.store, app.lake, world.programme.policy.zone)
+    want = fitting.fitted("again")
+    assert {rhythm.level for rhythm in want.rhythms.values()} >= {"segment", "shop"}
+    assert want.supply
+    assert calibrated(app.lake, world.catalogue, LIVE, "again") == want
+
+
+def test_a_scoring_fits_the_thresholds_where_it_is_time(app: App, tmp_path: Path) -> None:
+    """Once; the worker wakes everybody for them, and a store without orders has none."""
+    with app.store.read() as tx:
+        world = app.worlds.now(tx)
+        fits = len(tx.ledger.everybodys("calibration.fitted"))
+        now = app.now(tx)
+    flow(app.store, app.lake, world.programme.policy.zone)
+    assert calibrate(app.store, app.lake, world.catalogue, 90 * DAY, now) is None
+    found = calibrate(app.store, app.lake, world.catalogue, 1, now + 1)
+    assert found is not None
+    assert found.rhythms["/"].gaps > 100
+    assert calibrate(app.store, app.lake, world.catalogue, 1, now + 1) is None
+    app.worker.drive(now + DAY)
+    with app.store.read() as tx:
+        assert len(tx.ledger.everybodys("calibration.fitted")) == fits + 1
+        assert app.worlds.now(tx).calibration.version == found.version
+    empty, _ = init(Settings(home=tmp_path / "empty"))
+    flow(empty.store, empty.lake, "UTC")
+    assert calibrate(empty.store, empty.lake, world.catalogue, 1, now) is None
 
 
 def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:

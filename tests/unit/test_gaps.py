@@ -1,5 +1,8 @@
 """Are gaps and fifths that are counted for everybody at once those of one after the other?"""
 
+from collections import Counter
+from itertools import pairwise
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -13,13 +16,15 @@ from aftersale.catalogue.product import Catalogue, Product
 from aftersale.customers.fold import fold
 from aftersale.customers.profile import Profile
 from aftersale.customers.purchases import purchases
-from aftersale.customers.tiers import tier
+from aftersale.customers.tiers import WINDOW, tier
 from aftersale.events.event import Entry
 from aftersale.events.vocabulary import Line, OrderCompleted
 from aftersale.features import gaps
 from aftersale.kernel.instants import DAY, HOUR
-from aftersale.models import fifths, rfm
+from aftersale.models import fifths, rfm, waiting
 from aftersale.models.lifecycle import Gaps, primary_category, quantile, rhythm_of
+from aftersale.models.waiting import Segments
+from aftersale.runtime.calibrating import segments_of
 
 UNTIL = 20_000 * DAY
 CATALOGUE = Catalogue(
@@ -61,15 +66,69 @@ def test_the_counts_are_those_of_the_profiles(orders):
         pa.table([pa.array(c, k) for c, k in zip(columns, kinds, strict=True)], names)
     )
     totals = table.group_by("customer").agg(orders=table.count(), revenue=table.amount.sum())
-    told = gaps.histogram(table, gaps.segments(totals, table), UNTIL)
+    people = gaps.segments(totals, table).order_by("customer")
+    of = segments_of(ibis.duckdb.connect().to_pyarrow(people))
+    who, when = (np.array([row[n] for row in rows], np.int64) for n in (0, 1))
     found = Gaps()
-    found.take(tuple(row.values()) for row in ibis.duckdb.connect().to_pyarrow(told).to_pylist())
+    found.take(waiting.count(who, when, of, until=UNTIL).rows())
     keys = {key for key in {*want.closed, *want.open} if want.closed.get(key) or want.open.get(key)}
     assert {key: +found.closed[key] for key in found.closed} == {
         key: +want.closed[key] for key in keys
     }
     assert {key: +found.open[key] for key in found.open} == {key: +want.open[key] for key in keys}
     assert found.rhythms() == want.rhythms()
+
+
+SEGMENTS = Segments(np.array([1, 3, 2**40]), np.array([0, 1, 0]), [("loyal", "tea"), ("vip", "")])
+PLACED = st.lists(
+    st.tuples(st.sampled_from([1, 2, 3, 2**40]), st.integers(-(2**50), 2**50)), max_size=40
+)
+
+
+@given(PLACED, st.integers(-(2**50), 2**50), st.integers(0, 2**50))
+def test_stretches_of_time_add_up_to_the_whole(orders, since, more):
+    """Closed gaps of two that meet are those of both, and the open ones are those of the later."""
+    who, at = (np.array([row[n] for row in orders], np.int64) for n in (0, 1))
+    middle, until = since + more // 2, since + more
+
+    def counted(begin, end):
+        found = waiting.count(who, at, SEGMENTS, until=end, since=begin)
+        return Counter({row[:4]: row[4] for row in found.rows()})
+
+    first, second = counted(since, middle), counted(middle, until)
+    closed = Counter({key: n for key, n in (first + second).items() if not key[2]})
+    still = Counter({key: n for key, n in second.items() if key[2]})
+    assert counted(since, until) == closed + still
+
+
+@given(PLACED)
+def test_counts_are_those_of_one_after_the_other(orders):
+    """Whether numbers fit into one or not, and whoever belongs nowhere is not counted."""
+    who, at = (np.array([row[n] for row in orders], np.int64) for n in (0, 1))
+    want = Counter()
+    for place, (customer, segment) in enumerate(((1, 0), (3, 1), (2**40, 0))):
+        times = sorted(when for mine, when in orders if mine == customer and when <= 0)
+        name = SEGMENTS.names[segment]
+        assert SEGMENTS.segment[place] == segment
+        for one, other in pairwise(times):
+            if other > -WINDOW:
+                want[*name, False, (other - one) // DAY] += 1
+        if len(times) > 1:
+            want[*name, True, -times[-1] // DAY] += 1
+    found = waiting.count(who, at, SEGMENTS, until=0)
+    assert Counter({row[:4]: row[4] for row in found.rows()}) == want
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(-(2**60), 2**60)), max_size=40),
+    st.integers(0, 60),
+)
+def test_orders_are_sorted_by_customer_and_time(orders, shift):
+    """Packed into one number, in parts, or one after the other where neither has room."""
+    who, at = (np.array([row[n] for row in orders], np.int64) for n in (0, 1))
+    found = waiting._sorted(who, at >> shift)
+    pairs = sorted((customer, when >> shift) for customer, when in orders)
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == pairs
 
 
 def drawn(count):
@@ -110,11 +169,12 @@ def test_fifths_are_those_of_one_after_the_other(rows):
             rfm.monetary_score(paid, cuts),
         )
         assert (found.recency[n], found.frequency[n], found.monetary[n]) == mine
+        assert found.average[n] == rfm.average_score(paid / order, cuts)
         assert fifths.NAMES[found.name[n]] == rfm.named(mine[0], mine[1])
 
 
-def test_moves_count_who_was_known_both_times():
-    """One stayed, one moved; who is new or gone is no move."""
+def test_moves_count_everybody_who_was_or_is_known():
+    """One stayed, one moved, one is gone and one new."""
     one, other = (fifths.NAMES.index(name) for name in ("champions", "at-risk"))
     found = fifths.moves(
         np.array([1, 2, 4]),
@@ -122,4 +182,10 @@ def test_moves_count_who_was_known_both_times():
         np.array([1, 2, 3]),
         np.array([one, one, 0]),
     )
-    assert found == {("champions", "at-risk"): 1, ("champions", "champions"): 1}
+    assert found == {
+        ("champions", "champions"): 1,
+        ("champions", "at-risk"): 1,
+        (fifths.NAMES[0], ""): 1,
+        ("", "champions"): 1,
+    }
+    assert fifths.moves(*[np.zeros(0, np.int64)] * 4) == {}

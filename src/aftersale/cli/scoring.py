@@ -36,12 +36,14 @@ def score(
             app, until=parse_instant(until, zone="UTC") if until else None, progress=progress
         )
     app.store.close()
-    moves = [f"{number} from {one} to {other}" for one, other, number in done.moves[:5]]
+    moves = [f"{number} {_moved(one, other)}" for one, other, number in done.moves[:5]]
     data = {**msgspec.to_builtins(done), "until": format_instant(done.until)}
     shown: list[str | Table] = [
         *_shown(done.cards),
         f"{done.customers} customers, as of {format_instant(done.until)[:10]}.",
     ]
+    if done.gaps:
+        shown.append(f"Thresholds of lifecycle and fifths fitted anew, from {done.gaps} gaps.")
     if done.fifths:
         named = ", ".join(f"{number} {name}" for name, number in done.fifths.items())
         shown.append(f"By recency and frequency: {named}.")
@@ -53,6 +55,12 @@ def score(
     elif not until:
         shown.append("The programme looks at no score, so the ledger was told nothing.")
     return Answer(data, shown, next=[here.line("worker --once")] if done.told else [])
+
+
+def _moved(one: str, other: str) -> str:
+    if not one:
+        return f"new as {other}"
+    return f"from {one} to {other}" if other else f"gone from {one}"
 
 
 def models(

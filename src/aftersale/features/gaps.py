@@ -1,15 +1,14 @@
-"""How long do customers of each segment wait between two orders, counted for everybody at once?
+"""To which segment does each customer belong, and how often is each product bought again?
 
-The same question as `models.lifecycle.Gaps`, asked of tables. The counts of customers and of
-shards add up (`Gaps.take`), and quantiles are read from the counts alone.
+What `models.lifecycle` and `models.refill` ask of one customer after the other, asked of tables.
 """
 
 import ibis
 from ibis import _
 from ibis.expr.types import Table
 
-from aftersale.customers.tiers import LOYAL_ORDERS, VIP_ORDERS, VIP_REVENUE, WINDOW
-from aftersale.kernel.instants import DAY, Instant
+from aftersale.customers.tiers import LOYAL_ORDERS, VIP_ORDERS, VIP_REVENUE
+from aftersale.kernel.instants import DAY
 
 
 def segments(totals: Table, spent: Table) -> Table:
@@ -22,44 +21,24 @@ def segments(totals: Table, spent: Table) -> Table:
     vip = (tiers.orders >= VIP_ORDERS) | (tiers.most >= VIP_REVENUE)
     named = spent.filter(_.category != "").group_by("customer", "category").agg(all=_.amount.sum())
     # Of two categories with the same sum the later name stands, as in `primary_category`.
-    first = ibis.window(group_by="customer", order_by=[named.all.desc(), named.category.desc()])
-    most = named.mutate(nth=ibis.row_number().over(first)).filter(_.nth == 0)
+    most = named.group_by("customer").agg(
+        most=ibis.struct({"all": named["all"], "category": named.category}).max()
+    )
     tier = ibis.cases((vip, "vip"), (tiers.orders >= LOYAL_ORDERS, "loyal"), else_="new")
     return (
         tiers.mutate(tier=tier)
-        .left_join(most.select("customer", "category"), "customer")
+        .left_join(most.select("customer", category=_.most["category"]), "customer")
         .select("customer", "tier", category=_.category.fill_null(""))
     )
 
 
-def histogram(bought: Table, segments: Table, until: Instant) -> Table:
-    """Counts of gaps: tier, category, days, closed, waiting.
+def repeats(lines: Table) -> Table:
+    """Columns product, gaps, days: how often each was bought again, and the median days between.
 
-    `bought` has customer and at of each order that counts. A gap is closed by an order of the
-    last two years; the gap since the latest order is open, for whoever ordered before that.
+    `lines` has customer, at and product of what was bought and kept. A line counts with the latest
+    before it of the same customer and product, unless both are of one instant.
     """
-    own, nothing = ibis.window(group_by="customer", order_by="at"), ibis.literal(0, "int64")
-    rows = bought.select("customer", "at", before=bought["at"].lag().over(own))
-    closed = rows.filter(_.before.notnull(), _["at"] > until - WINDOW).select(
-        "customer", days=(_["at"] - _.before) // DAY
-    )
-    latest = bought.group_by("customer").agg(last=_["at"].max(), orders=_.count())
-    waiting = latest.filter(_.orders >= LOYAL_ORDERS).select(
-        "customer", days=(until - _.last) // DAY
-    )
-    return (
-        _by_segment(closed, segments)
-        .select("tier", "category", "days", closed=_.number, waiting=nothing)
-        .union(
-            _by_segment(waiting, segments).select(
-                "tier", "category", "days", closed=nothing, waiting=_.number
-            )
-        )
-        .group_by("tier", "category", "days")
-        .agg(closed=_.closed.sum(), waiting=_.waiting.sum())
-    )
-
-
-def _by_segment(gaps: Table, segments: Table) -> Table:
-    of_segment = gaps.inner_join(segments, "customer").group_by("tier", "category", "days")
-    return of_segment.agg(number=_.count())
+    own = ibis.window(group_by=["customer", "product"], order_by="at")
+    rows = lines.select("product", "at", before=_["at"].lag().over(own))
+    again = rows.filter(_["at"] > _.before).mutate(days=(_["at"] - _.before) / DAY)
+    return again.group_by("product").agg(gaps=_.count(), days=_.days.median())

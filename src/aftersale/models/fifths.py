@@ -25,6 +25,8 @@ class Fifths(msgspec.Struct, frozen=True):
     recency: Whole
     frequency: Whole
     monetary: Whole
+    average: Whole
+    """By the revenue of an order."""
     name: Whole
     """Place in NAMES."""
 
@@ -51,22 +53,25 @@ def score(days: Numbers, orders: Numbers, revenue: Numbers, cuts: Cuts) -> Fifth
     """Everybody's scores; equal values have equal ones."""
     if not len(days):
         nobody = np.zeros(0, np.int64)
-        return Fifths(nobody, nobody, nobody, nobody)
+        return Fifths(nobody, nobody, nobody, nobody, nobody)
     recency = 5 - np.searchsorted(cuts.recency_days, days, "left")
     frequency = 1 + np.searchsorted(cuts.orders, orders, "right")
     monetary = 1 + np.searchsorted(cuts.revenue, revenue, "right")
-    return Fifths(recency, frequency, monetary, _GRID[recency - 1, frequency - 1])
+    average = 1 + np.searchsorted(cuts.average, revenue / np.maximum(orders, 1), "right")
+    return Fifths(recency, frequency, monetary, average, _GRID[recency - 1, frequency - 1])
 
 
 def moves(
     customer: Whole, name: Whole, before: Whole, earlier: Whole
 ) -> dict[tuple[str, str], int]:
-    """(from, to) → customers, of those known both times; `before` and `customer` ascend."""
-    both, here, there = np.intersect1d(customer, before, assume_unique=True, return_indices=True)
-    if not len(both):
-        return {}
-    pairs = Counter((earlier[there] * len(NAMES) + name[here]).tolist())
-    return {
-        (NAMES[pair // len(NAMES)], NAMES[pair % len(NAMES)]): number
-        for pair, number in sorted(pairs.items())
-    }
+    """(from, to) → customers; from nothing came who is new, to nothing went who is not there.
+
+    `before` and `customer` ascend.
+    """
+    everybody = np.union1d(customer, before)
+    places = [np.full(len(everybody), len(NAMES)) for _ in range(2)]
+    for place, who, mine in zip(places, (before, customer), (earlier, name), strict=True):
+        place[np.searchsorted(everybody, who)] = mine
+    words, size = (*NAMES, ""), len(NAMES) + 1
+    pairs = Counter((places[0] * size + places[1]).tolist())
+    return {(words[n // size], words[n % size]): number for n, number in sorted(pairs.items())}

@@ -55,14 +55,14 @@ class Gaps:
             self.closed.setdefault(key, Counter()).update(recent)
             self.open.setdefault(key, Counter())[waiting] += 1
 
-    def take(self, rows: Iterable[tuple[str, str, int, int, int]]) -> None:
-        """Add counts by (tier, category, days, closed, waiting), as `features.gaps` has them."""
-        for name, category, days, closed, waiting in rows:
+    def take(self, rows: Iterable[tuple[str, str, bool, int, int]]) -> None:
+        """Add counts by (tier, category, open, days, gaps), as `features.gaps` has them."""
+        for name, category, is_open, days, number in rows:
             for key in {f"{name}/{category}", f"/{category}", f"{name}/", "/"}:
-                for counts, number in ((self.closed, closed), (self.open, waiting)):
-                    of_group = counts.setdefault(key, Counter())
-                    if number:
-                        of_group[days] += number
+                closed, waiting = (
+                    kind.setdefault(key, Counter()) for kind in (self.closed, self.open)
+                )
+                (waiting if is_open else closed)[days] += number
 
     def rhythms(self) -> dict[str, Rhythm]:
         """The rhythm of each group that has gaps enough."""

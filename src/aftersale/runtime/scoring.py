@@ -23,9 +23,11 @@ from aftersale.models.scores import SCORES, Card, moved
 from aftersale.programme.lake import Lake
 from aftersale.programme.ports import Store
 from aftersale.runtime.app import App
+from aftersale.runtime.calibrating import calibrate
 from aftersale.runtime.cards import keep_cards
 from aftersale.runtime.collector import without_collector
-from aftersale.runtime.estimating import Facts, estimate, facts, table
+from aftersale.runtime.estimating import estimate, table
+from aftersale.runtime.facts import Facts, facts
 from aftersale.runtime.flowing import flow
 from aftersale.runtime.intake import own_entry
 from aftersale.runtime.past import past
@@ -53,7 +55,10 @@ class Scored(msgspec.Struct, frozen=True):
     fifths: dict[str, int]
     """Name of the recency x frequency grid → customers."""
     moves: list[tuple[str, str, int]]
-    """From which name to which so many customers went since the last scoring, most first."""
+    """From which name to which so many customers went since the last scoring, most first; from or
+    to nothing are those who were not known before, or are not any more."""
+    gaps: int = 0
+    """Gaps between orders from which thresholds were fitted anew; 0: it was not time yet."""
 
 
 def score(
@@ -72,7 +77,11 @@ def score(
         wanted = app.worlds.compiled(tx, world.programme.version).scores
         now = app.now(tx) if until is None else until
         past_only = tx.journal.last() is None
-    flow(store, lake, world.programme.policy.zone, progress=progress)
+    policy = world.programme.policy
+    flow(store, lake, policy.zone, progress=progress)
+    fitted = None
+    if until is None:
+        fitted = calibrate(store, lake, world.catalogue, policy.calibrate_every, now)
     known = facts_of(lake, world, now)
     said = estimate(known, windows=WINDOWS)
     told: dict[str, int] = {}
@@ -88,7 +97,9 @@ def score(
             keep_cards(tx, now, [one.card for one in said])
         lake.put_scores(_POINTS, known.categories, now)
     named, moves = _fifths(lake, known, keep=until is None)
-    return Scored(now, len(known.totals[0]), [one.card for one in said], told, named, moves)
+    gaps = sum(r.gaps for key, r in fitted.rhythms.items() if key == "/") if fitted else 0
+    cards = [one.card for one in said]
+    return Scored(now, len(known.totals[0]), cards, told, named, moves, gaps)
 
 
 def _fifths(
