@@ -8,8 +8,9 @@ gaps say little. The gap that is still open counts as at least so long (expectat
 for censored normals, Dempster, Laird and Rubin 1977), for whoever bought the item again before;
 who bought it once may never want it again. Without that, a short history knows short gaps only.
 
-What is bought in greater number lasts longer by a power of the quantity that is fitted; where the
-catalogue says how long one unit lasts, the item starts there and the power is 1.
+What is bought in greater number lasts longer by a power of the quantity that is fitted. Where the
+catalogue says how long one unit lasts, the item starts there, times what all such items have in
+common: people use less, or buy elsewhere too, than a label says.
 
 The median is forecast: it has the least absolute error. `refill` is what a journey sees today.
 """
@@ -25,7 +26,7 @@ from aftersale.models.lifecycle import survivor_quantile
 from aftersale.models.sample import sample
 from aftersale.models.value import TAIL
 
-VERSION = "run-out-1"
+VERSION = "run-out-2"
 LEAST_DAYS = 365
 """Days of history below which nothing is forecast: a shop's year has one shape."""
 LEAST_GAPS = 100
@@ -35,6 +36,8 @@ HELD_OUT = 90
 GAIN = 0.05
 """Share by which the absolute error must be below that of the better shop's median."""
 DEFAULT_DAYS = 45.0
+TOLD_GAPS = 10
+"""Gaps as which what the catalogue says counts, against what items that it tells of have shown."""
 LEVELS = ("own", "customer", "item", "supply", "shop", "default")
 """What a forecast rests on, the nearest first."""
 
@@ -209,34 +212,34 @@ def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
         return _without_gaps(gaps, told, own)
     logs = np.log(gaps.days)
     power = quantity_power(gaps)
-    powers = np.where(said, 1.0, power)
-    offset = powers[gaps.pair] * np.log(gaps.quantity)
+    offset = power * np.log(gaps.quantity)
     _, customer = np.unique(gaps.customers, return_inverse=True)
     _, item = np.unique(gaps.items, return_inverse=True)
     known = logs - offset - prior[gaps.pair]
-    centre = float(known[closed].mean())
+    # What the catalogue says of a unit is off by a share that all of it has in common.
+    group = said[gaps.pair].astype(np.int64)
+    centre = _centres(known[closed], group[closed])
     spread = max(float(known[closed].var()), 1e-4)
     effects = [
         _Effect(customer, gaps.pair, int(customer.max()) + 1, spread / 5),
         _Effect(item, gaps.pair, int(item.max()) + 1, spread / 5),
         _Effect(np.arange(pairs), gaps.pair, pairs, spread / 5),
     ]
-    free = ~said[gaps.pair]
-    chance, fitted, values = spread, np.full(len(known), centre), known
+    chance, fitted, values = spread, centre[group], known
     for _ in range(_ROUNDS):
         above, longer = _beyond((known - fitted) / sqrt(chance))
         values = np.where(gaps.is_open, fitted + sqrt(chance) * above, known)
         extra = np.where(gaps.is_open, chance * longer, 0.0)
         parts = [effect.value[effect.group] for effect in effects]
         rest = values - np.sum(parts, axis=0)
-        centre = float(rest[free].mean()) if free.any() else 0.0
+        centre = _centres(rest, group)
         for n, effect in enumerate(effects):
             others = np.sum([part for m, part in enumerate(parts) if m != n], axis=0)
-            effect.fit(values - others - np.where(free, centre, 0.0), chance)
+            effect.fit(values - others - centre[group], chance)
             parts[n] = effect.value[effect.group]
-        fitted = np.sum(parts, axis=0) + np.where(free, centre, 0.0)
+        fitted = np.sum(parts, axis=0) + centre[group]
         chance = max(float(((values - fitted) ** 2 + extra).mean()), 1e-4)
-    found = prior + np.where(said, 0.0, centre) + powers * np.log(gaps.last_quantity)
+    found = prior + centre[said.astype(np.int64)] + power * np.log(gaps.last_quantity)
     unsure = np.full(pairs, chance)
     for effect in effects:
         found = found + effect.value[effect.of_pair]
@@ -254,6 +257,16 @@ def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
         level=np.select(levels, [0, 1, 2, 3], default=4),
         quantity_power=power,
     )
+
+
+def _centres(values: Numbers, group: Whole) -> Numbers:
+    """The means of items that the catalogue is silent of and that it tells of.
+
+    The latter starts from what the catalogue tells, which counts as some gaps.
+    """
+    sums, number = np.bincount(group, values, 2), np.bincount(group, minlength=2)
+    found: Numbers = sums / np.maximum(number + np.array([0, TOLD_GAPS]), 1)
+    return found
 
 
 def _days(logs: Numbers) -> Numbers:
@@ -336,8 +349,7 @@ def judge(
     pair = after.pair[later]
     actual = after.days[later]
     shift = np.log(after.quantity[later]) - np.log(known.last_quantity)[pair]
-    told = seen.level == LEVELS.index("supply")
-    scale = np.exp(np.where(told[pair], 1.0, seen.quantity_power) * shift)
+    scale = np.exp(seen.quantity_power * shift)
     guess = np.clip(seen.days[pair] * scale, 1.0, 3650.0)
     inside = (seen.low[pair] * scale <= actual) & (actual <= seen.high[pair] * scale)
     median = float(np.median(before.days[closed]))
