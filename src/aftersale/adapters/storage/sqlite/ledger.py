@@ -126,7 +126,10 @@ class SqliteLedger:
         self, first: CustomerId, last: CustomerId, *, until: Instant | None = None
     ) -> Iterator[Entry]:
         """Entries of the customers first..last ordered by (customer, at, position)."""
-        ((highest,),) = self._read.execute("SELECT coalesce(max(customer), 0) FROM events")
+        ((highest,),) = self._read.execute(
+            "SELECT max(coalesce((SELECT max(customer) FROM events), 0),"
+            " coalesce((SELECT max(survivor) FROM pointers), 0))"
+        )
         for start in range(first, min(last, highest) + 1, _SPAN):
             end = min(start + _SPAN - 1, last)
             rows = self._read.execute(
