@@ -58,12 +58,12 @@ MEASURE = """() => {
 }"""
 FINE = {"sideways": 0, "small": [], "cut": [], "overlapping": 0, "spilt": [], "clash": []}
 
-AXE = """async (only) => {
+AXE = """async ([where, only]) => {
   const run = only ? { type: "rule", values: only }
     : { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
         "best-practice"] };
-  const told = await axe.run(document, { runOnly: run, resultTypes: ["violations"],
-    elementRef: false });
+  const told = await axe.run(where === "document" ? document : where,
+    { runOnly: run, resultTypes: ["violations"] });
   return told.violations.map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 99)
     + " " + (n.any[0] || n.all[0] || n.none[0] || {message: ""}).message.slice(0, 99)).join(" | "));
 }"""

@@ -25,6 +25,8 @@ def addresses(site_app) -> dict[str, str]:
         "customer": f"/customers/{held.customer}",
         "decision": f"/decisions/{held.customer}-{held.seq}",
         "journey": "/journeys/education",
+        "retention": "/retention",
+        "segments": "/segments",
     }
 
 

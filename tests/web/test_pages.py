@@ -1,5 +1,7 @@
 """Do pages show what they should, to whom they should, and does looking change nothing?"""
 
+import csv
+import io
 import re
 import warnings
 from pathlib import Path
@@ -80,25 +82,47 @@ def every_page(lived):
         held = tx.decisions.newest(kind="hold", limit=1)[0]
         preferences = sign(lived.secret, "p", str(mail.customer), mail.key)
     key = quote(mail.key, safe="")
+    twins = [
+        "/customers",
+        f"/customers/{mail.customer}",
+        "/decisions",
+        "/journeys",
+        "/journeys/education",
+        "/segments",
+        "/segments/regular",
+        "/segments/new",
+        "/retention",
+        "/rfm",
+        "/lifecycle",
+        "/templates",
+        "/templates/win-back",
+        "/versions",
+        "/data",
+        "/mode",
+        "/mailbox",
+        "/health",
+        "/search",
+    ]
     return [
         "/",
         "/overview.json",
-        "/customers",
-        f"/customers/{mail.customer}",
-        f"/customers/{mail.customer}.json",
+        "/overview.csv",
+        *twins,
+        *(f"{path}.json" for path in twins),
+        *(f"{path}.csv" for path in twins),
         f"/decisions/{mail.customer}-1",
         f"/decisions/{mail.customer}-1.json",
         f"/decisions/{held.customer}-{held.seq}",
-        "/journeys",
-        "/journeys.json",
         *(f"/journeys/{name}" for name in names),
-        "/mailbox",
+        f"/journeys/education?customer={mail.customer}",
+        "/templates/win-back/preview",
+        "/templates/win-back?locale=de",
+        "/versions/1",
+        "/versions/1.json",
         f"/mailbox/message?key={key}",
         f"/mailbox/html?key={key}",
         "/models",
         "/models.json",
-        "/health",
-        "/health.json",
         "/doubts",
         "/doubts.json",
         "/sign-in",
@@ -106,30 +130,36 @@ def every_page(lived):
         unsubscribe,
         f"/p/{preferences}",
         "/static/site.css",
+        "/static/app.js",
         "/static/customer.css",
         "/healthz",
         "/readyz",
     ]
 
 
+FRAMES = ("/mailbox/html", "/templates/win-back/preview")
+
+
 def test_every_page_answers_with_one_heading_and_without_inline_code(lived):
     client = visitor(lived)
-    titles = set()
+    titles: dict[str, set[str]] = {}
     for path in every_page(lived):
         answer = client.get(path)
         assert answer.status_code == 200, path
         assert answer.headers["x-content-type-options"] == "nosniff"
         policy = answer.headers["content-security-policy"]
         assert "default-src 'self'" in policy or "default-src 'none'" in policy
-        assert "unsafe" not in policy or path.startswith("/mailbox/html")
-        if "html" not in answer.headers["content-type"] or path.startswith("/mailbox/html"):
+        assert "unsafe" not in policy or path.startswith(FRAMES)
+        if "html" not in answer.headers["content-type"] or path.startswith(FRAMES):
             continue
         assert answer.text.count("<h1") == 1, path
         assert not re.search(r"<[a-z][^>]*\s(?:on\w+|style)=", answer.text), path
         assert not re.search(r'javascript:|<script>|<style>|"data:', answer.text), path
         assert not re.search(r'(?:src|srcset)="(?:https?:)?//', answer.text), path
-        titles.add(re.search(r"<title>(.*?)</title>", answer.text, re.DOTALL)[1])
-    assert len(titles) >= 12
+        title = re.search(r"<title>(.*?)</title>", answer.text, re.DOTALL)[1]
+        titles.setdefault(title, set()).add(path.partition("?")[0])
+    for title, paths in titles.items():
+        assert len(paths) == 1 or paths == {"/sign-in", "/sign-in/anything"}, title
 
 
 def test_every_page_answers_on_a_database_too(lived_in_database):
@@ -238,7 +268,7 @@ def test_without_a_session_every_page_of_the_merchant_leads_to_how_to_get_one(li
         answer = client.get(path)
         if path.startswith(("/u/", "/p/", "/static/", "/sign-in", "/healthz", "/readyz")):
             assert answer.status_code == 200, path
-        elif path.endswith(".json"):
+        elif path.endswith((".json", ".csv")):
             assert answer.status_code == 401, path
         else:
             assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
@@ -431,19 +461,25 @@ def test_customers_pages_answer_at_the_public_address_too(lived):
     assert client.get(path).status_code == 200
 
 
-def test_the_numbers_of_the_page_are_the_numbers_of_its_twin(lived):
+def test_the_numbers_of_the_page_are_the_numbers_of_its_twins(lived):
+    """As a page, as JSON and as CSV, for every table of the overview."""
     client = visitor(lived)
     page, twin = client.get("/").text, client.get("/overview.json").json()
-    shown = [int(n.replace("\u202f", "")) for n in re.findall(r'class="big">([\d\u202f]+)<', page)]
-    assert shown == [
-        twin["census"]["customers"],
-        twin["census"]["orders"],
-        twin["messages"],
-        twin["held_back"],
-    ]
-    assert sum(stage["count"] for stage in twin["stages"]) == twin["census"]["customers"]
-    rows = {row["name"]: row for row in client.get("/journeys.json").json()}
+    shown = re.findall(r'class="big">(?:<a[^>]*>)?([^<]+)<', page)
+    assert shown == [figure["shown"] for figure in twin["figures"]]
+    for table in ("figures", "journeys", "stages", "reasons"):
+        told = client.get(f"/overview.csv?table={table}").text
+        rows = list(csv.DictReader(io.StringIO(told)))
+        assert len(rows) == len(twin[table])
+        for row, one in zip(rows, twin[table], strict=True):
+            assert {key: str(one[key]) for key in row if isinstance(one[key], (int, str))} == {
+                key: row[key] for key in row if isinstance(one[key], (int, str))
+            }
+    census = twin["counting"]["census"]
+    assert sum(stage["count"] for stage in twin["stages"]) == census["customers"]
+    rows = {row["name"]: row for row in client.get("/journeys.json").json()["journeys"]}
     assert rows["order-confirmation"]["sent"] > 0
+    assert client.get("/overview.csv?table=nothing").status_code == 404
 
 
 def test_the_report_is_one_file_that_needs_nothing_else(lived, tmp_path: Path):

@@ -146,6 +146,7 @@ def _clear(home: Path) -> None:
 
 def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
     from aftersale.bootstrap import init
+    from aftersale.web.census import count
 
     home = here.settings.home
     home.mkdir(parents=True, exist_ok=True)
@@ -170,6 +171,7 @@ def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
         told.append(f"{backtested['messages']:,} messages in half a year")
     with steps.step("One day of work:") as told:
         day = _last_day(app, [arrived for arrived in events if arrived[0] >= LAST_DAY])
+        count(app.store, app.system_now)  # so that the first page has its numbers
         held = sum(day["held_back"].values())
         told.append(f"{day['sent']} sent to the mailbox, {held} held back")
     report = home / "report.html"

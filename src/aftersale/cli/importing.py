@@ -209,7 +209,7 @@ def _run(here: Here, source: "Source", how: How) -> Answer:
         before = import_report(app, name)
         if before is not None and before.done < source.total_rows:
             here.say(f"going on after row {before.done} of {source.total_rows}")
-        admit = admit_batch(app, name, history=how.history)
+        admit = admit_batch(app, name, history=how.history, title=how.file.name)
     with ExitStack() as stack:
         progress = stack.enter_context(here.bar(how.file.name))
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from aftersale.kernel.instants import Instant
-from aftersale.ledger.importing import Admitted, Batch, ImportReport
+from aftersale.ledger.importing import Admitted, Batch, ImportReport, Reject
 from aftersale.programme.lake import Lake
 from aftersale.programme.load import digest
 from aftersale.programme.ports import Deployment, Store, Transaction
@@ -64,7 +64,51 @@ class App(msgspec.Struct, frozen=True):
             return dict(latest.files) if latest else {}
 
 
-def admit_batch(app: App, name: str, *, history: bool) -> Callable[[Batch, ImportReport], Admitted]:
+KEPT_IMPORTS, KEPT_REJECTS = 50, 100
+"""Imports that are told of, and rejected rows of each that are kept with their text."""
+_IMPORTS = "imports"
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """One import, as it is told of afterwards."""
+
+    name: str
+    """Of the input with its mapping."""
+    title: str
+    """Of the file, for people."""
+    began_at: Instant
+    at: Instant
+    """Of its latest batch, on the machine's clock."""
+    report: ImportReport
+    rejects: list[Reject] = []
+    """The first rejected rows."""
+
+
+def imports(tx: Transaction) -> list[Imported]:
+    """The imports of this store, the latest first."""
+    kept = msgspec.convert(tx.meta.get(_IMPORTS) or [], list[Imported])
+    return sorted(kept, key=lambda one: -one.at)
+
+
+def _tell(
+    tx: Transaction,
+    name: str,
+    title: str,
+    now: Instant,
+    batch: Batch,
+    after: ImportReport,
+) -> None:
+    others = [one for one in imports(tx) if one.name != name]
+    mine = next((one for one in imports(tx) if one.name == name), None)
+    rejects = [*(mine.rejects if mine else ()), *batch.rejects][:KEPT_REJECTS]
+    began = mine.began_at if mine else now
+    told = Imported(name, title, began, now, after, rejects)
+    tx.meta.set(_IMPORTS, msgspec.to_builtins([told, *others][:KEPT_IMPORTS]))
+
+
+def admit_batch(
+    app: App, name: str, *, history: bool, title: str = ""
+) -> Callable[[Batch, ImportReport], Admitted]:
     """Commits a batch of an import with its report, so that a killed import goes on after it.
 
     Before the engine first ran everything is history; after that `history` says so. A store with
@@ -91,8 +135,9 @@ def admit_batch(app: App, name: str, *, history: bool) -> Callable[[Batch, Impor
                 at = (tx.ledger.newest_at() or 0) if past else now
                 describe_products(tx, batch.products, at, history=past)
             admitted = Admitted(taken.new, taken.duplicates, taken.conflicts)
-            after = msgspec.to_builtins(report.after(batch, admitted))
-            tx.meta.set(f"import:{name}", after)
+            after = report.after(batch, admitted)
+            tx.meta.set(f"import:{name}", msgspec.to_builtins(after))
+            _tell(tx, name, title or name, app.system_now(), batch, after)
             return admitted
 
     return admit

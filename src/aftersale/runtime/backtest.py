@@ -67,6 +67,8 @@ class JourneyCount(msgspec.Struct):
     messages: int = 0
     held_back: dict[str, int] = {}
     held_out: int = 0
+    steps: dict[str, dict[str, int]] = {}
+    """Step, empty for the start of runs → kind of decision → how many."""
 
 
 class Backtested(msgspec.Struct):
@@ -308,6 +310,8 @@ def _count(
     seen: set[str] = set()
     for decision in decisions:
         journey = result.journeys.setdefault(decision.journey, JourneyCount())
+        if not (decision.kind == "start" and decision.reason == "moved"):
+            _add(journey.steps.setdefault(decision.step, {}), decision.kind)
         match decision.kind:
             case "start":
                 journey.runs += 1
@@ -378,6 +382,9 @@ def added(parts: Sequence[Backtested]) -> Backtested:
                 setattr(mine, field, getattr(mine, field) + getattr(counts, field))
             for reason, number in counts.held_back.items():
                 _add(mine.held_back, reason, number)
+            for step, kinds in counts.steps.items():
+                for kind, number in kinds.items():
+                    _add(mine.steps.setdefault(step, {}), kind, number)
         total.samples.update(part.samples)
         total.marks.update(part.marks)
     total.digest = _digest(total)

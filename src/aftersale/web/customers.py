@@ -1,5 +1,6 @@
 """Who is this customer, and why did they get this and not that?"""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -25,36 +26,39 @@ from aftersale.runtime.valuing import kept_worth
 from aftersale.segments.states import state
 from aftersale.turn.programme import World
 from aftersale.turn.state import decode
-from aftersale.turn.words import Explanation
-from aftersale.web.pages import Pages, as_json, pages_of
+from aftersale.turn.words import Explanation, reason_words
+from aftersale.web.charts import Bar, bars
+from aftersale.web.pages import Pages, Shown
+from aftersale.web.people import Found, Person, condition_of, find_people
 from aftersale.web.words import (
     KIND_TITLES,
     amount,
     day,
     event_facts,
     event_title,
+    is_healthy,
     person_name,
     product_name,
 )
 
-NEWEST = 50
 FIRST_LINES, MOST_LINES = 80, 1_000
 """Of a timeline: at first, and where all are asked for."""
 QUIET_DAYS = 5
 """Days without anything from which on they are said as a gap."""
 
 
-class CustomerRow(msgspec.Struct, frozen=True):
-    """One line of the list."""
+class Listed(msgspec.Struct, frozen=True):
+    """Everything on the page of customers; the same as JSON."""
 
-    id: CustomerId
-    name: str
-    email: str
-    stage: str
-    tier: str
-    orders: int
-    value: str
-    last_seen_at: Instant
+    where: str
+    meaning: str
+    """In words, where the condition is a segment of its own name."""
+    problem: str
+    total: int
+    looked_at: int
+    before: CustomerId
+    """Where the next page goes on; 0: nowhere."""
+    customers: list[Person]
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -131,57 +135,59 @@ class Customer(msgspec.Struct, frozen=True):
     """Lines left out at the end."""
     messages: list[Send]
     held: Held
+    skipped: list[Bar]
+    """Messages held back, by reason."""
 
 
-def customers(request: Request) -> Response:
-    """Search, and the newest customers."""
-    pages = pages_of(request)
+def customers(pages: Pages, tx: Transaction, request: Request) -> Shown | Response:
+    """Search, and those who meet a condition, the newest first."""
     asked = request.query_params.get("q", "").strip()
-    with pages.app.store.read() as tx:
-        problem = ""
-        if asked:
-            try:
-                return RedirectResponse(f"/customers/{find_customer(tx, asked)}", 303)
-            except Refusal as refusal:
-                problem = f"{refusal.what}: {refusal.hint}"
-        rows = newest_customers(tx, pages.world(tx), pages.app.now(tx))
-        return pages.framed(
-            request,
-            tx,
-            "customers.html",
-            section="customers",
-            rows=rows,
-            asked=asked,
-            problem=problem,
-            total=tx.states.count(),
-        )
+    where = request.query_params.get("where", "").strip()
+    begin = request.query_params.get("before", "0")
+    if not begin.isdigit():
+        raise HTTPException(400, f"{begin} is no number of a customer.")
+    problem = ""
+    if asked:
+        try:
+            return RedirectResponse(f"/customers/{find_customer(tx, asked)}", 303)
+        except Refusal as refusal:
+            problem = f"{refusal.what}: {refusal.hint}"
+    world, now = pages.world(tx), pages.app.now(tx)
+    segments = pages.app.worlds.compiled(tx, world.programme.version).segments
+    condition, wrong = None, ""
+    if where:
+        try:
+            condition = condition_of(where, segments)
+        except Refusal as refusal:
+            parts = (refusal.what, refusal.where, refusal.why, refusal.hint)
+            problem = wrong = " · ".join(part for part in parts if part)
+    found = Found([], 0, 0)
+    if not wrong:
+        found = find_people(tx, world, now, condition, before=int(begin))
+    view = Listed(
+        where,
+        next((one.doc for one in segments if one.name == where), ""),
+        problem,
+        tx.states.count(),
+        found.looked_at,
+        found.before,
+        found.people,
+    )
+    status = 400 if wrong else 200
+    also = {"find": asked}
+    return Shown("customers.html", "customers", view, ("customers",), also, status)
 
 
-def customer(request: Request) -> Response:
+def customer(pages: Pages, tx: Transaction, request: Request) -> Shown | Response:
     """One customer."""
-    pages = pages_of(request)
     asked: int = request.path_params["customer"]
-    with pages.app.store.read() as tx:
-        living = known(tx, asked)
-        if living != asked:
-            return RedirectResponse(f"/customers/{living}", 303)
-        most = MOST_LINES if request.query_params.get("all") else FIRST_LINES
-        view = customer_of(pages, tx, living, most=most)
-        return pages.framed(
-            request,
-            tx,
-            "customer.html",
-            section="customers",
-            view=view,
-            caught={message.key for message in tx.mailbox.newest(limit=500, customer=living)},
-        )
-
-
-def customer_json(request: Request) -> Response:
-    """The same for programs."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        return as_json(customer_of(pages, tx, known(tx, request.path_params["customer"])))
+    living = known(tx, asked)
+    if living != asked:
+        return RedirectResponse(f"/customers/{living}", 303)
+    every = request.query_params.get("all") or request.url.path.endswith(".json")
+    view = customer_of(pages, tx, living, most=MOST_LINES if every else FIRST_LINES)
+    caught = {message.key for message in tx.mailbox.newest(limit=500, customer=living)}
+    return Shown("customer.html", "customers", view, ("timeline",), {"caught": caught})
 
 
 def known(tx: Transaction, asked: CustomerId) -> CustomerId:
@@ -189,33 +195,6 @@ def known(tx: Transaction, asked: CustomerId) -> CustomerId:
     if not 0 < asked <= tx.identities.last():
         raise HTTPException(404, f"There is no customer {asked}.")
     return tx.identities.living(asked)
-
-
-def newest_customers(tx: Transaction, world: World, now: Instant) -> list[CustomerRow]:
-    """The customers who came last."""
-    last = tx.identities.last()
-    rows = tx.states.load(list(range(last, max(last - 6 * NEWEST, 0), -1)))
-    chosen = sorted(rows, reverse=True)[:NEWEST]
-    personal = tx.personal.of_many(chosen)
-    found = []
-    for number in chosen:
-        state = decode(rows[number].blob)
-        reading = reading_of(state, world, now)
-        bought = reading.bought
-        person = personal.get(number, {})
-        found.append(
-            CustomerRow(
-                number,
-                person_name(number, person),
-                str(person.get("email") or ""),
-                lifecycle.stage(bought, reading.rhythm, now),
-                reading.segment[0],
-                bought.count,
-                amount(bought.revenue.get(bought.currency, 0), bought.currency),
-                state.profile.last_seen_at,
-            )
-        )
-    return found
 
 
 def customer_of(
@@ -235,7 +214,13 @@ def customer_of(
         more=max(len(moments) - most, 0),
         messages=messages,
         held=_held(tx, number),
+        skipped=_skipped(told.decisions),
     )
+
+
+def _skipped(decisions: Sequence[Explanation]) -> list[Bar]:
+    counts = Counter(one.reason for one in decisions if one.kind == "hold")
+    return bars([(reason_words(key), n, is_healthy(key), key) for key, n in counts.items()])
 
 
 def _head(pages: Pages, tx: Transaction, number: CustomerId, world: World, now: Instant) -> Head:
@@ -333,6 +318,10 @@ def timeline(
             moments.append(
                 Moment(same[-1].at, "event", title, ", ".join(names), "", same[-1].history)
             )
+            continue
+        if kind == "score.changed" and len(same) > 1:
+            said = "; ".join(event_facts(entry, catalogue) for entry in same)
+            moments.append(Moment(same[-1].at, "event", "Models say", said))
             continue
         moments += [
             Moment(

@@ -3,17 +3,20 @@
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from aftersale.delivery.ports import Send
 from aftersale.events.event import Entry
+from aftersale.kernel.instants import Instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.explaining import reading_of
-from aftersale.turn.decision import Decision
+from aftersale.turn.decision import KINDS, Decision, decision_name
 from aftersale.turn.state import State, decode
-from aftersale.turn.words import GATE_WORDS, Explanation, explain, moment
-from aftersale.web.pages import Pages, as_json, pages_of
+from aftersale.turn.words import GATE_WORDS, Explanation, explain, moment, sentence
+from aftersale.web.pages import Pages, Shown
 from aftersale.web.words import KIND_TITLES, event_facts, event_title, person_name
+
+SHOWN, LOOKED_AT = 100, 1_000
+"""Decisions of a list, and how many are looked at to find those of one reason."""
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -35,21 +38,65 @@ class DecisionView(msgspec.Struct, frozen=True):
     after: bool
 
 
-def decision(request: Request) -> Response:
-    """One decision."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        view = _asked(pages, tx, request)
-        return pages.framed(
-            request, tx, "decision.html", section="customers", view=view, gate_words=GATE_WORDS
+class DecisionLine(msgspec.Struct, frozen=True):
+    """One line of a list of decisions."""
+
+    name: str
+    customer: int
+    person: str
+    now: Instant
+    kind: str
+    journey: str
+    step: str
+    reason: str
+    sentence: str
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """Everything on the page of the newest decisions; the same as JSON."""
+
+    journey: str
+    kind: str
+    reason: str
+    decisions: list[DecisionLine]
+    more: bool
+    """Whether there are older ones that are not shown."""
+
+
+def decisions(pages: Pages, tx: Transaction, request: Request) -> Shown:
+    """The newest decisions, by journey, kind and reason."""
+    asked = request.query_params
+    journey, kind, reason = (asked.get(key, "") for key in ("journey", "kind", "reason"))
+    if kind and kind not in KINDS:
+        raise HTTPException(404, f"There is no kind of decision {kind}.")
+    zone = pages.world(tx).programme.policy.zone
+    limit = LOOKED_AT if reason else SHOWN
+    newest = tx.decisions.newest(journey=journey, kind=kind, limit=limit)
+    wanted = [one for one in newest if not reason or one.reason == reason][:SHOWN]
+    people = tx.personal.of_many(sorted({one.customer for one in wanted}))
+    lines = [
+        DecisionLine(
+            decision_name(one.customer, one.seq),
+            one.customer,
+            person_name(one.customer, people.get(one.customer, {})),
+            one.now,
+            one.kind,
+            one.journey,
+            one.step,
+            one.reason,
+            sentence(one, zone),
         )
+        for one in wanted
+    ]
+    view = Decisions(journey, kind, reason, lines, more=len(newest) == limit)
+    also = {"titles": KIND_TITLES}
+    return Shown("decisions.html", "journeys", view, ("decisions",), also)
 
 
-def decision_json(request: Request) -> Response:
-    """The same for programs."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        return as_json(_asked(pages, tx, request))
+def decision(pages: Pages, tx: Transaction, request: Request) -> Shown:
+    """One decision."""
+    view = _asked(pages, tx, request)
+    return Shown("decision.html", "customers", view, also={"gate_words": GATE_WORDS})
 
 
 def _asked(pages: Pages, tx: Transaction, request: Request) -> DecisionView:

@@ -66,7 +66,7 @@ class Guard:
         scope["state"]["session"] = session
         if session or path.startswith(OPEN):
             return None
-        if path.endswith(".json"):
+        if path.endswith((".json", ".csv")):
             return JSONResponse({"error": "sign in first", "hint": "aftersale sign-in"}, 401)
         return RedirectResponse("/sign-in", 303)
 

@@ -3,14 +3,13 @@
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from aftersale.delivery.ports import UNKNOWN, Send
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.doctor import Examined, Finding, examine
-from aftersale.web.pages import Pages, as_json, pages_of
+from aftersale.web.pages import Pages, Shown
 from aftersale.web.report import Report
 
 
@@ -25,21 +24,10 @@ class Health(msgspec.Struct, frozen=True):
     conflicts: list[Conflict]
 
 
-def health(request: Request) -> Response:
+def health(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """Everything that doctor looks at."""
-    pages = pages_of(request)
-    examined = examine(pages.app)
-    with pages.app.store.read() as tx:
-        view = health_of(pages, tx, examined)
-        return pages.framed(request, tx, "health.html", section="health", view=view)
-
-
-def health_json(request: Request) -> Response:
-    """The same for programs."""
-    pages = pages_of(request)
-    examined = examine(pages.app)
-    with pages.app.store.read() as tx:
-        return as_json(health_of(pages, tx, examined))
+    view = health_of(pages, tx, examine(pages.app))
+    return Shown("health.html", "health", view, ("unknown", "conflicts"))
 
 
 def health_of(pages: Pages, tx: Transaction, examined: Examined) -> Health:
@@ -54,12 +42,10 @@ def health_of(pages: Pages, tx: Transaction, examined: Examined) -> Health:
     )
 
 
-def latest_backtest(request: Request) -> Response:
+def latest_backtest(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """The newest backtest that was kept."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        kept = tx.meta.get("backtest")
-        if kept is None:
-            raise HTTPException(404, "No backtest was kept yet: run aftersale backtest.")
-        view = msgspec.convert(kept, Report)
-        return pages.framed(request, tx, "backtest.html", section="backtest", view=view)
+    kept = tx.meta.get("backtest")
+    if kept is None:
+        raise HTTPException(404, "No backtest was kept yet: run aftersale backtest.")
+    view = msgspec.convert(kept, Report)
+    return Shown("backtest.html", "backtest", view, ("journeys", "reasons"))

@@ -2,26 +2,31 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from aftersale.journeys.definition import Journey
-from aftersale.kernel.instants import DAY
-from aftersale.programme.load import JOURNEYS
+from aftersale.programme.load import JOURNEYS, paused_in
 from aftersale.programme.ports import Transaction
+from aftersale.turn.decision import Decision, decision_name
 from aftersale.turn.ports import DecisionRow
-from aftersale.web.census import Census
+from aftersale.turn.words import reason_words
+from aftersale.web.census import Census, Counting, Overlap
 from aftersale.web.charts import Bar
+from aftersale.web.figures import Decided, Figure, decided
 from aftersale.web.graph import Box, Drawn, draw_journey
 from aftersale.web.overview import JourneyRow, journey_rows, reason_bars
-from aftersale.web.pages import Pages, as_json, pages_of
-from aftersale.web.words import grouped
+from aftersale.web.pages import Pages, Shown
+from aftersale.web.period import Period
+from aftersale.web.report import Report
+from aftersale.web.words import KIND_TITLES, day, grouped, person_name
 
-DAYS = 90
+CROWDED = 0.25
+"""Share of the smaller journey's people that are in another one too, from which on it is said."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -32,75 +37,220 @@ class Version(msgspec.Struct, frozen=True):
     in_force: bool
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """Two journeys with people who are in both."""
+
+    one: str
+    other: str
+    people: int
+    share: float
+    """Of the smaller one's people."""
+
+
+class Journeys(msgspec.Struct, frozen=True):
+    """Everything on the page of all journeys; the same as JSON."""
+
+    period: Period
+    counting: Counting
+    journeys: list[JourneyRow]
+    shared: list[Shared]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One number of one step."""
+
+    step: str
+    title: str
+    number: str
+    what: str
+    how: str
+
+
 class JourneyView(msgspec.Struct, frozen=True):
-    """Everything on the page."""
+    """Everything on the page of one journey; the same as JSON."""
 
     row: JourneyRow
     about: str
+    period: Period
+    shows: str
+    """live, backtest or customer."""
+    customer: int
+    name: str
+    """Of that customer."""
+    figures: list[Figure]
     drawn: Drawn
+    steps: list[Step]
     reasons: list[Bar]
     text: str
     file: str
     versions: list[Version]
     exits: list[str]
-    days: int
+    shared: list[Shared]
+    counting: Counting
+    backtested: str
+    """From when to when, empty where no backtest was kept."""
+    can_pause: bool
 
 
-def journeys(request: Request) -> Response:
+def journeys(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """All journeys."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        now = pages.app.now(tx)
-        rows = journey_rows(pages, tx, pages.census(tx, now), now)
-        return pages.framed(request, tx, "journeys.html", section="journeys", rows=rows)
+    now, period = pages.app.now(tx), pages.period(request, tx)
+    counting = pages.census(tx, now)
+    known = pages.world(tx).programme.journeys
+    rows = journey_rows(known, counting.census, decided(tx, period, now))
+    view = Journeys(period, counting, rows, shared_of(counting.census))
+    return Shown("journeys.html", "journeys", view, ("journeys", "shared"))
 
 
-def journeys_json(request: Request) -> Response:
-    """The same for programs."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        now = pages.app.now(tx)
-        return as_json(journey_rows(pages, tx, pages.census(tx, now), now))
+def shared_of(census: Census, name: str = "") -> list[Shared]:
+    """Journeys that compete for the same people, those of one where it is named."""
+
+    def share(one: Overlap) -> float:
+        fewer = min(census.people.get(one.one, 0), census.people.get(one.other, 0))
+        return one.count / fewer if fewer else 0.0
+
+    found = [
+        Shared(one.one, one.other, one.count, share(one))
+        for one in census.together
+        if not name or name in {one.one, one.other}
+    ]
+    return [one for one in found if one.share >= CROWDED]
 
 
-def journey(request: Request) -> Response:
+def journey(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """One journey."""
-    pages = pages_of(request)
     name = request.path_params["name"]
-    with pages.app.store.read() as tx:
-        if name not in pages.world(tx).programme.journeys:
-            raise HTTPException(404, f"No journey in force is called {name}.")
-        view = journey_of(pages, tx, name)
-        return pages.framed(request, tx, "journey.html", section="journeys", view=view)
+    if name not in pages.world(tx).programme.journeys:
+        raise HTTPException(404, f"No journey in force is called {name}.")
+    view = journey_of(pages, tx, name, request)
+    return Shown("journey.html", "journeys", view, ("steps", "reasons", "versions", "figures"))
 
 
-def journey_of(pages: Pages, tx: Transaction, name: str) -> JourneyView:
+def journey_of(pages: Pages, tx: Transaction, name: str, request: Request) -> JourneyView:
     """What the page shows."""
-    now = pages.app.now(tx)
+    now, period = pages.app.now(tx), pages.period(request, tx)
     programme = pages.world(tx).programme
     found = programme.journeys[name]
-    census = pages.census(tx, now)
-    counts = [
-        row
-        for row in tx.decisions.counts(since=now - DAYS * DAY, until=now + 1)
-        if row.journey == name
-    ]
-    rows = {row.name: row for row in journey_rows(pages, tx, census, now, days=DAYS)}
+    counting = pages.census(tx, now)
+    census = counting.census
+    told = decided(tx, period, now)
+    counts = [row for row in told.rows if row.journey == name]
+    (row,) = journey_rows({name: found}, census, told)
     drawn = draw_journey(found)
+    report = kept_report(tx)
+    shows, customer = _asked(tx, request, report)
+    mine = [one for one in tx.decisions.of(customer) if one.journey == name] if customer else []
     for box in drawn.boxes:
-        box.numbers = numbers_of(box, counts, census.waiting.get(name, {}))
+        if shows == "customer":
+            box.numbers = lived(box, mine, period.zone)
+        elif shows == "backtest" and report is not None:
+            box.numbers = numbers_of(box, _backtested(report, name), {}, _when(report))
+        else:
+            box.numbers = numbers_of(box, counts, census.waiting.get(name, {}), period.words)
     file, text = text_of(_files(tx), name)
+    person = tx.personal.of_many([customer]).get(customer, {}) if customer else {}
     return JourneyView(
-        rows[name],
-        found.about,
-        drawn,
-        reason_bars(counts),
-        text,
-        file,
-        _versions(programme.graphs, found, census),
-        [kind for watch in found.exits for kind in watch.types],
-        DAYS,
+        row=row,
+        about=found.about,
+        period=period,
+        shows=shows,
+        customer=customer,
+        name=person_name(customer, person) if customer else "",
+        figures=_figures(row, told, period),
+        drawn=drawn,
+        steps=[
+            Step(box.id, box.title, number, what, how)
+            for box in drawn.boxes
+            for number, what, how in box.numbers
+        ],
+        reasons=reason_bars(counts),
+        text=text,
+        file=file,
+        versions=_versions(programme.graphs, found, census),
+        exits=[kind for watch in found.exits for kind in watch.types],
+        shared=shared_of(census, name),
+        counting=counting,
+        backtested=_when(report),
+        can_pause=not (found.paused and name not in paused_in(_files(tx))),
     )
+
+
+def _asked(tx: Transaction, request: Request, report: Report | None) -> tuple[str, int]:
+    shows = request.query_params.get("show", "live")
+    asked = request.query_params.get("customer", "")
+    if asked:
+        if not asked.isdigit() or not 0 < int(asked) <= tx.identities.last():
+            raise HTTPException(404, f"There is no customer {asked}.")
+        return "customer", tx.identities.living(int(asked))
+    if shows not in {"live", "backtest"}:
+        raise HTTPException(404, f"The steps show live or backtest, not {shows}.")
+    if shows == "backtest" and report is None:
+        raise HTTPException(404, "No backtest was kept yet: run aftersale backtest.")
+    return shows, 0
+
+
+def _backtested(report: Report, name: str) -> list[DecisionRow]:
+    """What the backtest decided at each step, as rows of decisions."""
+    line = next((line for line in report.journeys if line.name == name), None)
+    return [
+        DecisionRow(name, step, kind, "", count, 0)
+        for step, kinds in (line.steps if line else {}).items()
+        for kind, count in kinds.items()
+    ]
+
+
+def lived(box: Box, mine: Sequence[Decision], zone: str) -> list[tuple[str, str, str]]:
+    """What one customer lived through at a step, newest first, as dates and words."""
+    found = []
+    for one in mine:
+        at = "(start)" if one.kind in {"start", "refuse"} else one.step
+        if one.kind in {"goal", "exit"} and box.id == "(end)":
+            at = "(end)"
+        if at == box.id:
+            why = reason_words(one.reason) if one.reason else ""
+            words = KIND_TITLES.get(one.kind, one.kind).lower()
+            how = f"decision {decision_name(one.customer, one.seq)}"
+            found.append((day(one.now, zone), words, f"{how}: {why}" if why else how))
+    return found[:2]
+
+
+def kept_report(tx: Transaction) -> Report | None:
+    """The newest backtest that was kept."""
+    kept = tx.meta.get("backtest")
+    return None if kept is None else msgspec.convert(kept, Report)
+
+
+def _when(report: Report | None) -> str:
+    if report is None:
+        return ""
+    return f"{day(report.start, report.zone)} to {day(report.end, report.zone)}"
+
+
+def _figures(row: JourneyRow, told: Decided, period: Period) -> list[Figure]:
+    def of(key: str, title: str, kind: str, how: str) -> Figure:
+        one = told.sum(
+            lambda r: (
+                r.journey == row.name
+                and r.kind == kind
+                and not (kind == "start" and r.reason == "moved")
+            )
+        )
+        whom = f"/decisions?journey={quote(row.name)}&kind={kind}"
+        return Figure(
+            key, title, one.number, grouped(one.number), how, one.change(period), people=whom
+        )
+
+    by_day = "By the day of the decision, which may be later than the day its run began."
+    return [
+        of("began", "Began", "start", f"Runs begun. {by_day}"),
+        of("sent", "Sent", "send", f"Messages decided. {by_day}"),
+        of("held", "Held back", "hold", f"Messages that a gate refused for good. {by_day}"),
+        of("left", "Left out to measure", "would-send",
+           f"Not sent because the customer is in the holdout. {by_day}"),
+        of("goal", "Reached the goal", "goal", f"Runs that came to their goal. {by_day}"),
+        Figure("waiting", "In it now", row.waiting, grouped(row.waiting),
+               "Runs that have begun and not ended, at the last count of everybody."),
+    ]  # fmt: skip
 
 
 def _files(tx: Transaction) -> Mapping[str, str]:
@@ -118,7 +268,7 @@ def text_of(files: Mapping[str, str], name: str) -> tuple[str, str]:
 
 
 def numbers_of(
-    box: Box, counts: list[DecisionRow], waiting: Mapping[str, int]
+    box: Box, counts: Sequence[DecisionRow], waiting: Mapping[str, int], when: str
 ) -> list[tuple[str, str, str]]:
     """The numbers on one box, each with how it is counted."""
     by_kind: dict[str, int] = defaultdict(int)
@@ -137,21 +287,21 @@ def numbers_of(
     here = "runs that stand at this step now"
     match box.kind:
         case "start":
-            say(by_kind["start"], "began", f"runs begun in {DAYS} days", always=True)
+            say(by_kind["start"], "began", f"runs begun ({when})", always=True)
             say(by_kind["refuse"], "did not", "triggers that began no run")
         case "send":
-            say(by_kind["send"], "sent", f"messages decided in {DAYS} days", always=True)
+            say(by_kind["send"], "sent", f"messages decided ({when})", always=True)
             say(by_kind["hold"], "held back", "messages that a gate refused for good")
             say(by_kind["would-send"], "left out", "not sent to measure what the journey brings")
             say(waiting.get(box.id, 0), "waiting", here)
         case "goal" | "end":
-            say(by_kind["goal"], "reached it", f"runs in {DAYS} days", always=box.kind == "goal")
+            say(by_kind["goal"], "reached it", f"runs ({when})", always=box.kind == "goal")
             say(by_kind["exit"], "left before", "runs that ended before their last step")
         case "task":
-            say(by_kind["task"], "made", f"tasks in {DAYS} days", always=True)
+            say(by_kind["task"], "made", f"tasks ({when})", always=True)
             say(waiting.get(box.id, 0), "waiting", here)
         case "branch":
-            say(by_kind["branch"], "came by", f"runs in {DAYS} days", always=True)
+            say(by_kind["branch"], "came by", f"runs ({when})", always=True)
         case _:
             say(waiting.get(box.id, 0), "waiting now", here, always=box.kind == "wait")
     return found

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from aftersale.delivery.ports import Caught, Send
 from aftersale.messages.reading import read
 from aftersale.programme.ports import Transaction
-from aftersale.web.pages import pages_of
+from aftersale.web.pages import Pages, Shown, pages_of
 from aftersale.web.words import person_name
 
 SHOWN = 100
@@ -40,49 +40,45 @@ def address_of(key: str, page: str = "message") -> str:
     return f"/mailbox/{page}?key={quote(key, safe='')}"
 
 
-def mailbox(request: Request) -> Response:
+class Mails(msgspec.Struct, frozen=True):
+    """Everything on the page; the same as JSON."""
+
+    total: int
+    messages: list[Line]
+
+
+def mailbox(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """The newest messages."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        caught = tx.mailbox.newest(limit=SHOWN)
-        people = tx.personal.of_many(sorted({message.customer for message in caught}))
-        rows = [
-            Line(
-                message.key,
-                address_of(message.key),
-                message.to,
-                message.subject,
-                message.at,
-                person_name(message.customer, people.get(message.customer, {})),
-                message.customer,
-                message.key.partition(":")[0],
-            )
-            for message in caught
-        ]
-        return pages.framed(
-            request, tx, "mailbox.html", section="mailbox", rows=rows, total=tx.mailbox.total()
+    caught = tx.mailbox.newest(limit=SHOWN)
+    people = tx.personal.of_many(sorted({message.customer for message in caught}))
+    rows = [
+        Line(
+            message.key,
+            address_of(message.key),
+            message.to,
+            message.subject,
+            message.at,
+            person_name(message.customer, people.get(message.customer, {})),
+            message.customer,
+            message.key.partition(":")[0],
         )
+        for message in caught
+    ]
+    return Shown("mailbox.html", "mailbox", Mails(tx.mailbox.total(), rows), ("messages",))
 
 
-def message(request: Request) -> Response:
+def message(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """One message with everything around it."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        found = _asked(tx, request)
-        send: Send | None = tx.outbox.get(found.key)
-        return pages.framed(
-            request,
-            tx,
-            "message.html",
-            section="mailbox",
-            mail=found,
-            send=send,
-            preview=address_of(found.key, "html"),
-            links=[link for link in dict.fromkeys(read(found.html).addresses) if link],
-            name=person_name(
-                found.customer, tx.personal.of_many([found.customer]).get(found.customer, {})
-            ),
-        )
+    found = _asked(tx, request)
+    send: Send | None = tx.outbox.get(found.key)
+    person = tx.personal.of_many([found.customer]).get(found.customer, {})
+    also = {
+        "send": send,
+        "preview": address_of(found.key, "html"),
+        "links": [link for link in dict.fromkeys(read(found.html).addresses) if link],
+        "name": person_name(found.customer, person),
+    }
+    return Shown("message.html", "mailbox", found, also=also)
 
 
 def message_html(request: Request) -> Response:

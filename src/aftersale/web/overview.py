@@ -1,23 +1,36 @@
 """How is the shop doing today, and what needs a person?"""
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from aftersale.delivery.ports import UNKNOWN
-from aftersale.kernel.instants import DAY, HOUR, Instant
+from aftersale.journeys.definition import Journey
+from aftersale.kernel.instants import HOUR, Instant
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.doctor import oldest_unread
 from aftersale.runtime.sending import REHEARSE, STOPPED, mode_of
 from aftersale.runtime.verifying import latest_check
 from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
-from aftersale.web.census import Census
+from aftersale.web.census import Census, Counting
 from aftersale.web.charts import Bar, bars
-from aftersale.web.pages import Pages, as_json, pages_of
-from aftersale.web.words import STAGE_TITLES, is_healthy, many, span
+from aftersale.web.figures import Decided, Figure, decided, people, summed
+from aftersale.web.pages import Pages, Shown
+from aftersale.web.period import Period
+from aftersale.web.plots import Plot, plot
+from aftersale.web.words import (
+    STAGE_TITLES,
+    amount,
+    grouped,
+    is_healthy,
+    many,
+    percent,
+    span,
+)
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -51,6 +64,8 @@ class Stage(msgspec.Struct, frozen=True):
     count: int
     share: float
     offset: float
+    people: str
+    """Address of the customers in it."""
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -58,68 +73,144 @@ class Overview(msgspec.Struct, frozen=True):
 
     now: Instant
     mode: str
-    census: Census
-    census_age: int
+    period: Period
+    figures: list[Figure]
+    plot: Plot
+    counting: Counting
     stages: list[Stage]
-    messages: int
-    messages_before: int
-    held_back: int
-    held_back_before: int
     needs: list[Need]
     journeys: list[JourneyRow]
     reasons: list[Bar]
     caught: int
 
 
-def overview(request: Request) -> Response:
+PLOTS = {"orders": "Orders", "revenue": "Revenue", "buyers": "First orders"}
+
+
+def overview(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """The first page."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        view = overview_of(pages, tx)
-        return pages.framed(request, tx, "overview.html", section="overview", view=view)
+    plot = request.query_params.get("plot", "orders")
+    if plot not in PLOTS:
+        raise HTTPException(404, f"There is no chart of {plot}; there is {', '.join(PLOTS)}.")
+    view = overview_of(pages, tx, pages.period(request, tx), plot)
+    tables = ("figures", "journeys", "stages", "reasons")
+    return Shown("overview.html", "overview", view, tables)
 
 
-def overview_json(request: Request) -> Response:
-    """The same for programs."""
-    pages = pages_of(request)
-    with pages.app.store.read() as tx:
-        return as_json(overview_of(pages, tx))
-
-
-def overview_of(pages: Pages, tx: Transaction) -> Overview:
+def overview_of(pages: Pages, tx: Transaction, period: Period, plotted: str) -> Overview:
     """What the page shows."""
     now = pages.app.now(tx)
-    census = pages.census(tx, now)
-    week = tx.decisions.counts(since=now - 7 * DAY, until=now + 1)
-    before = tx.decisions.counts(since=now - 14 * DAY, until=now - 7 * DAY)
-    sent = sum(tx.outbox.sent_since(now - 7 * DAY).values())
+    counting = pages.census(tx, now)
+    found = decided(tx, period, now)
+    series = series_of(counting.census)
     return Overview(
         now=now,
         mode=mode_of(tx),
-        census=census,
-        census_age=pages.app.system_now() - census.counted_at,
-        stages=_stages(census),
-        messages=sent,
-        messages_before=sum(tx.outbox.sent_since(now - 14 * DAY).values()) - sent,
-        held_back=_number(week, "hold"),
-        held_back_before=_number(before, "hold"),
+        period=period,
+        figures=_figures(counting.census, found, series, period, plotted),
+        plot=plot(
+            f"{PLOTS[plotted]}, {period.words}",
+            series[plotted],
+            period,
+            _money(counting.census) if plotted == "revenue" else grouped,
+        ),
+        counting=counting,
+        stages=stages_of(counting.census),
         needs=needs_of(pages, tx, now),
-        journeys=journey_rows(pages, tx, census, now),
-        reasons=reason_bars(week),
+        journeys=journey_rows(pages.world(tx).programme.journeys, counting.census, found),
+        reasons=reason_bars(found.rows),
         caught=tx.mailbox.total(),
     )
 
 
-def _number(rows: list[DecisionRow], kind: str) -> int:
-    return sum(row.count for row in rows if row.kind == kind)
+def series_of(census: Census) -> dict[str, dict[int, float]]:
+    """Day → number, of everything that is drawn day by day."""
+    days = census.days.items()
+    return {
+        "orders": {day: one.orders for day, one in days},
+        "revenue": {day: one.revenue for day, one in days},
+        "buyers": {day: one.firsts for day, one in days},
+    }
 
 
-def _stages(census: Census) -> list[Stage]:
+def _money(census: Census) -> Callable[[float], str]:
+    return lambda minor: amount(round(minor), census.currency) or "–"
+
+
+def _figures(
+    census: Census,
+    found: Decided,
+    series: dict[str, dict[int, float]],
+    period: Period,
+    plotted: str,
+) -> list[Figure]:
+    money = _money(census)
+    of_days = "By the day of the order on the shop's calendar."
+    kept = "Orders that were cancelled or went back as a whole are left out."
+    ordered = people(f"orders.last_at >= now - days({period.today - period.first + 1})")
+    bought = people(f"orders.first_at >= now - days({period.today - period.first + 1})")
+    worth = (
+        f"What the orders came to in {census.currency or 'one currency'}, refunds not taken off, "
+        "other currencies left out."
+    )
+    told = {
+        "orders": ("Orders", grouped, f"{kept} {of_days}", ordered),
+        "revenue": (
+            "Revenue",
+            money,
+            f"{worth} {of_days}",
+            ordered,
+        ),
+        "buyers": ("First orders", grouped, f"Customers who bought first. {of_days}", bought),
+    }
+    figures = []
+    for key, (title, show, how, whom) in told.items():
+        sum_ = summed(series[key], period)
+        figures.append(
+            Figure(
+                key,
+                title,
+                sum_.number,
+                show(sum_.number),
+                how,
+                sum_.change(period, show),
+                people=whom if period.unfinished else "",
+                plot=f"/?plot={key}",
+                plotted=key == plotted,
+            )
+        )
+    share = census.second_orders / census.first_orders if census.first_orders else None
+    again = (
+        "Of customers whose first order is 90 to 455 days old, those who ordered again within 90 "
+        "days. The days that you choose above do not change it."
+    )
+    note = f"{grouped(census.second_orders)} of {grouped(census.first_orders)} first orders"
+    shown = "–" if share is None else percent(share)
+    figures.append(
+        Figure("again", "Bought again in 90 days", share, shown, again, note=note,
+               people="/retention")
+    )  # fmt: skip
+    for key, title, kind, how in (
+        ("messages", "Messages", "send", "Decided to send, by the day of the decision."),
+        ("held", "Held back", "hold", "Refused for good by a gate, by the day of the decision."),
+    ):
+        one = found.sum(lambda row, kind=kind: row.kind == kind)  # type: ignore[misc]
+        whom = f"/decisions?kind={kind}"
+        figures.append(
+            Figure(key, title, one.number, grouped(one.number), how, one.change(period),
+                   people=whom)
+        )  # fmt: skip
+    return figures
+
+
+def stages_of(census: Census) -> list[Stage]:
+    """The parts of the lifecycle bar."""
     total = sum(census.stages.values()) or 1
     stages, offset = [], 0.0
     for name in STAGE_TITLES:
         count = census.stages.get(name, 0)
-        stages.append(Stage(name, count, count / total, offset))
+        whom = people(f"lifecycle.stage = '{name}'")
+        stages.append(Stage(name, count, count / total, offset, whom))
         offset += count / total
     return stages
 
@@ -139,11 +230,11 @@ def reason_bars(rows: list[DecisionRow]) -> list[Bar]:
 
 
 def journey_rows(
-    pages: Pages, tx: Transaction, census: Census, now: Instant, *, days: int = 30
+    journeys: Mapping[str, Journey], census: Census, found: Decided
 ) -> list[JourneyRow]:
-    """The journeys in force with their numbers of the last days."""
+    """The journeys in force with their numbers of the period."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
-    for row in tx.decisions.counts(since=now - days * DAY, until=now + 1):
+    for row in found.rows:
         if not (row.kind == "start" and row.reason == "moved"):
             counts[row.journey, row.kind] += row.count
     return [
@@ -158,7 +249,7 @@ def journey_rows(
             counts[name, "would-send"],
             sum(census.waiting.get(name, {}).values()),
         )
-        for name, journey in pages.world(tx).programme.journeys.items()
+        for name, journey in journeys.items()
     ]
 
 

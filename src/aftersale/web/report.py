@@ -26,6 +26,8 @@ class JourneyLine(msgspec.Struct, frozen=True):
     messages: int
     held_back: int
     left_out: int
+    steps: dict[str, dict[str, int]] = {}
+    """Step, empty for the start of runs → kind of decision → how many."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -101,6 +103,7 @@ def report_of(
                 counts.messages,
                 sum(counts.held_back.values()),
                 counts.held_out,
+                counts.steps,
             )
             for name, counts in sorted(
                 result.journeys.items(), key=lambda item: (-item[1].messages, item[0])

@@ -16,42 +16,63 @@ from aftersale.kernel.errors import Operational, Refusal
 from aftersale.runtime.app import App
 from aftersale.web import (
     customers,
+    data,
     decisions,
     doubts,
     health,
     journeys,
     mailbox,
     models,
+    modes,
     overview,
     probes,
     public,
+    retention,
+    search,
+    segments,
+    standing,
+    templates,
+    versions,
 )
+from aftersale.web.acting import form
 from aftersale.web.guard import Guard, protect
-from aftersale.web.pages import FOLDER, Pages, nonce_of, pages_of
+from aftersale.web.pages import FOLDER, Pages, nonce_of, page, pages_of, showing
 from aftersale.web.sign_in import COOKIE, SESSION_SECONDS, SignIn, form_allowed, session_cookie
 
 ROUTES = (
-    Route("/", overview.overview),
-    Route("/overview.json", overview.overview_json),
-    Route("/customers", customers.customers),
-    Route("/customers/{customer:int}", customers.customer),
-    Route("/customers/{customer:int}.json", customers.customer_json),
-    Route("/decisions/{customer:int}-{seq:int}", decisions.decision),
-    Route("/decisions/{customer:int}-{seq:int}.json", decisions.decision_json),
-    Route("/journeys", journeys.journeys),
-    Route("/journeys.json", journeys.journeys_json),
-    Route("/journeys/{name}", journeys.journey),
-    Route("/mailbox", mailbox.mailbox),
-    Route("/mailbox/message", mailbox.message),
+    *page("/", overview.overview, twin="/overview"),
+    *page("/search", search.search),
+    *page("/customers/{customer:int}", customers.customer),
+    *page("/customers", customers.customers),
+    *page("/segments", segments.segments),
+    *page("/segments/new", segments.try_segment),
+    *page("/segments/{name}", segments.segment),
+    *page("/retention", retention.retention),
+    *page("/rfm", standing.rfm_page),
+    *page("/lifecycle", standing.lifecycle_page),
+    *page("/decisions", decisions.decisions),
+    *page("/decisions/{customer:int}-{seq:int}", decisions.decision),
+    *page("/journeys", journeys.journeys),
+    *page("/journeys/{name}", journeys.journey),
+    *page("/templates", templates.templates),
+    Route("/templates/{name}/preview", showing(templates.preview)),
+    *page("/templates/{name}", templates.template),
+    *page("/mailbox", mailbox.mailbox),
+    *page("/mailbox/message", mailbox.message),
     Route("/mailbox/html", mailbox.message_html),
-    Route("/doubts", doubts.doubts, methods=["GET"]),
-    Route("/doubts", doubts.say, methods=["POST"]),
-    Route("/doubts.json", doubts.doubts_json),
+    *page("/doubts", doubts.doubts),
+    form("/doubts", doubts.say),
+    *page("/mode", modes.mode),
+    form("/mode", modes.change_mode),
+    form("/journeys/{name}/pause", modes.pause),
+    *page("/versions", versions.versions),
+    *page("/versions/{version:int}", versions.version),
     Route("/models", models.models),
     Route("/models.json", models.models_json),
-    Route("/health", health.health),
-    Route("/health.json", health.health_json),
-    Route("/backtests/latest", health.latest_backtest),
+    *page("/data", data.data),
+    *page("/data/imports/{name}", data.one_import),
+    *page("/health", health.health),
+    *page("/backtests/latest", health.latest_backtest),
     Route("/u/{token}", public.unsubscribe, methods=["GET"]),
     Route("/u/{token}", public.unsubscribe_now, methods=["POST"]),
     Route("/p/{token}", public.preferences, methods=["GET"]),
@@ -149,7 +170,7 @@ def refused(request: Request, error: Exception) -> Response:
             status, what, hint = 503, error.what, error.hint or "Try again in a moment."
         case _:
             pass
-    if request.url.path.endswith(".json"):
+    if request.url.path.endswith((".json", ".csv")):
         return JSONResponse({"error": what, "hint": hint}, status)
     page = pages_of(request)
     return page.bare(request, "trouble.html", status=status, what=what, hint=hint)
