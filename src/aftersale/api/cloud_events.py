@@ -9,24 +9,27 @@ from aftersale.api.access import admitted, presented
 from aftersale.api.answers import Problem, answer
 from aftersale.api.bodies import read_body
 from aftersale.api.intake import (
+    UNREADABLE,
     Intake,
     Read,
     answer_read,
     decoded,
     fit,
     headers_of,
+    leniently,
+    only_post,
+    read_item,
     sender_of,
     served,
 )
 from aftersale.kernel.errors import Refusal
-from aftersale.translation import cloudevents, segment
+from aftersale.translation import cloudevents
 
 PATH = "/v1/cloudevents"
 LEAST_SIZE = 65_536
 """Bytes of one event that everybody who speaks CloudEvents should forward."""
 
 _read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_read_item = msgspec.json.Decoder().decode
 
 
 class CloudEvents:
@@ -51,10 +54,7 @@ class CloudEvents:
             ]
             await answer(send, 200, b"", headers=allowed)
             return
-        if scope["method"] != "POST":
-            raise Problem(
-                405, "only-post", "events are sent by POST", headers=[(b"allow", b"POST, OPTIONS")]
-            )
+        only_post(scope)
         key = await admitted(self._intake.ring, presented(headers), "ingest")
         kind = headers.get(b"content-type", b"").decode("latin-1")
         mode = cloudevents.mode_of(kind)
@@ -89,7 +89,7 @@ class CloudEvents:
             return [_Lenient(_whole(body))]
         try:
             items: list[Any] = list(_read_list(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             items = _whole(body)
             if not isinstance(items, list):
                 raise Problem(400, "malformed", "a batch must be a list of events") from None
@@ -110,10 +110,7 @@ class _Lenient(msgspec.Struct, frozen=True):
 def _opened(item: Any, most: int) -> Any:
     match item:
         case msgspec.Raw():
-            size = memoryview(item).nbytes
-            if size > most:
-                raise Refusal(f"the event has more than {most:,} bytes")
-            return decoded(item, _read_item)
+            return decoded(item, most)
         case _Lenient():
             return fit(item.item)
         case _:
@@ -123,13 +120,9 @@ def _opened(item: Any, most: int) -> Any:
 def _whole(body: bytes) -> Any:
     """A body that is one piece of JSON."""
     try:
-        return _read_item(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        try:
-            return segment.read_leniently(body)
-        except Refusal as refusal:
-            where = f" ({refusal.where})" if refusal.where else ""
-            raise Problem(400, "malformed", refusal.what + where) from None
+        return read_item(body)
+    except UNREADABLE:
+        return leniently(body)
 
 
 def _text(value: bytes, header: str) -> str:

@@ -25,6 +25,9 @@ from aftersale.runtime.collecting import Collector, Lot, Settled
 from aftersale.translation.segment import place_of_unfit, read_leniently
 from aftersale.translation.telling import Sender
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised where JSON is none."""
+read_item = msgspec.json.Decoder().decode
 _FINE = b'{"success":true,"accepted":%d,"rejected":[]}'
 
 
@@ -143,11 +146,30 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def decoded(raw: bytes | msgspec.Raw, decode: Callable[[Any], Any]) -> Any:
-    """One item of JSON; refused by itself where it is none that can be kept."""
+def only_post(scope: Scope) -> None:
+    """Events are sent by POST, and by nothing else."""
+    if scope["method"] != "POST":
+        raise Problem(
+            405, "only-post", "events are sent by POST", headers=[(b"allow", b"POST, OPTIONS")]
+        )
+
+
+def leniently(body: bytes) -> Any:
+    """A body that is no JSON in every letter; one that is none at all is the sender's problem."""
     try:
-        return decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return read_leniently(body)
+    except Refusal as refusal:
+        where = f" ({refusal.where})" if refusal.where else ""
+        raise Problem(400, "malformed", refusal.what + where) from None
+
+
+def decoded(raw: msgspec.Raw, most: int) -> Any:
+    """One item of a batch, of at most so many bytes; refused by itself where it cannot be kept."""
+    if memoryview(raw).nbytes > most:
+        raise Refusal(f"the event has more than {most:,} bytes")
+    try:
+        return read_item(raw)
+    except UNREADABLE:
         return fit(read_leniently(bytes(raw)))
 
 

@@ -14,16 +14,19 @@ from aftersale.api.access import admitted, presented
 from aftersale.api.answers import Problem, answer, problem_of
 from aftersale.api.bodies import read_body
 from aftersale.api.intake import (
+    UNREADABLE,
     Intake,
     Read,
     answer_read,
     decoded,
     fit,
     headers_of,
+    leniently,
+    only_post,
+    read_item,
     sender_of,
     served,
 )
-from aftersale.kernel.errors import Refusal
 from aftersale.programme.api_keys import ApiKey
 from aftersale.translation import segment
 from aftersale.translation.segment import Head
@@ -58,7 +61,6 @@ class _Batch(msgspec.Struct):
 
 
 _read_batch = msgspec.json.Decoder(_Batch).decode
-_read_item = msgspec.json.Decoder().decode
 
 
 def call_at(path: str) -> str:
@@ -82,10 +84,7 @@ class Tracking:
         if scope["method"] == "OPTIONS":
             await answer(send, 204, b"", headers=_PREFLIGHT)
             return
-        if scope["method"] != "POST":
-            raise Problem(
-                405, "only-post", "events are sent by POST", headers=[(b"allow", b"POST, OPTIONS")]
-            )
+        only_post(scope)
         headers = headers_of(scope)
         if not self._bounds.like_segment or headers.get(b"x-strict-mode") == b"1":
             await answer_read(send, await self._taken(scope, receive, headers))
@@ -120,7 +119,7 @@ class Tracking:
         try:
             batch = _read_batch(body)
             items, said, key = list(batch.batch), _head(batch), batch.writeKey
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             items, said, key = _batch_leniently(body)
         if len(items) > self._bounds.events:
             raise Problem(
@@ -136,13 +135,7 @@ class Tracking:
         sender, most = sender_of(key), self._bounds.event
 
         def translate(item: Any) -> Any:
-            if isinstance(item, msgspec.Raw):
-                size = memoryview(item).nbytes
-                if size > most:
-                    raise Refusal(f"the event has more than {most:,} bytes")
-                item = decoded(item, _read_item)
-            else:
-                item = fit(item)
+            item = decoded(item, most) if isinstance(item, msgspec.Raw) else fit(item)
             return segment.translate(
                 item, call=call, head=head, received_at=received_at, sender=sender
             )
@@ -165,16 +158,16 @@ def _head(batch: _Batch) -> Head:
 def _single(body: bytes) -> tuple[list[Any], Head, str | None]:
     """The one item of a body, and the key inside."""
     try:
-        item = _read_item(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        item = fit(_leniently(body))
+        item = read_item(body)
+    except UNREADABLE:
+        item = fit(leniently(body))
     key = item.get("writeKey") if isinstance(item, dict) else None
     return [item], segment.NOTHING, key if isinstance(key, str) else None
 
 
 def _batch_leniently(body: bytes) -> tuple[list[Any], Head, Any]:
     """A batch that is no JSON in every letter, so that only the item that is not is lost."""
-    found = _leniently(body)
+    found = leniently(body)
     if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
         raise Problem(
             400,
@@ -184,11 +177,3 @@ def _batch_leniently(body: bytes) -> tuple[list[Any], Head, Any]:
         )
     around = {name: value for name, value in found.items() if name != "batch"}
     return found["batch"], segment.read_head(fit(around)), found.get("writeKey")
-
-
-def _leniently(body: bytes) -> Any:
-    try:
-        return segment.read_leniently(body)
-    except Refusal as refusal:
-        where = f" ({refusal.where})" if refusal.where else ""
-        raise Problem(400, "malformed", refusal.what + where) from None

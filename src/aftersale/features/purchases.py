@@ -116,9 +116,18 @@ def totals(history: History, until: Instant) -> Table:
     (minor units of it: totals less refunds). The history does not tell the currency of a refund:
     it has that of the order it names, else that in which the customer bought most.
     """
-    orders = standing(history["orders"], until).select(*OF_ORDER, "currency")
+    back = given_back(history, standing(history["orders"], until), until)
+    return totals_of(kept(history, until), back)
+
+
+def given_back(history: History, stands: Table, until: Instant) -> Table:
+    """Columns customer, currency and amount of every refund.
+
+    The currency is that of the order that it names among those of `stands`; null where none is.
+    """
+    orders = stands.select(*OF_ORDER, "currency")
     back = refunds(history["undone"], until).left_join(orders, OF_ORDER)
-    return totals_of(kept(history, until), back.select("customer", "currency", "amount"))
+    return back.select("customer", "currency", "amount")
 
 
 def totals_of(bought: Table, back: Table | None = None) -> Table:

@@ -18,7 +18,7 @@ import numpy as np
 
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
-from aftersale.models.leaning import ENOUGH, NOISY
+from aftersale.models.leaning import ENOUGH, NOISY, of_the_whole
 from aftersale.models.value import TAIL
 
 PULLS = tuple(0.25 * 2 ** (n / 2) for n in range(27))
@@ -137,8 +137,7 @@ def _distances(
 def _reliability(apart: Numbers, across: Numbers, after: Numbers) -> float:
     """The correlation of the halves, extended to the whole (Spearman 1910, Brown 1910)."""
     size = float(np.sqrt(apart.sum() * after.sum()))
-    correlation = float(across.sum()) / size if size > 0 else 0.0
-    return max(2 * correlation / (1 + correlation), 0.0) if correlation > -1 else 0.0
+    return of_the_whole(float(across.sum()) / size if size > 0 else 0.0)
 
 
 def leading(model: Affinity, points: Points, parts: Sequence[Sequence[str]]) -> Leading:

@@ -117,7 +117,11 @@ def _variances(seen: Sums) -> Leaning:
 def _reliability(one: Numbers, other: Numbers) -> float:
     if one.std() == 0 or other.std() == 0:
         return 0.0
-    correlation = float(np.corrcoef(one, other)[0, 1])
+    return of_the_whole(float(np.corrcoef(one, other)[0, 1]))
+
+
+def of_the_whole(correlation: float) -> float:
+    """The reliability of the whole by the correlation of its halves (Spearman, Brown 1910)."""
     return max(2 * correlation / (1 + correlation), 0.0) if correlation > -1 else 0.0
 
 

@@ -56,7 +56,7 @@ class Gaps:
             self.open.setdefault(key, Counter())[waiting] += 1
 
     def take(self, rows: Iterable[tuple[str, str, bool, int, int]]) -> None:
-        """Add counts by (tier, category, open, days, gaps), as `features.gaps` has them."""
+        """Add counts by (tier, category, open, days, gaps), as `waiting.Counts.rows` has them."""
         for name, category, is_open, days, number in rows:
             for key in {f"{name}/{category}", f"/{category}", f"{name}/", "/"}:
                 closed, waiting = (

@@ -13,7 +13,7 @@ from aftersale.ledger.importing import Admitted, Batch, ImportReport, Reject
 from aftersale.programme.lake import Lake
 from aftersale.programme.load import digest
 from aftersale.programme.ports import Deployment, Store, Transaction
-from aftersale.runtime.intake import describe_products, take_in
+from aftersale.runtime.intake import describe_products, is_past, take_in
 from aftersale.runtime.sending import Sending
 from aftersale.runtime.turns import Turns
 from aftersale.runtime.worker import Worker
@@ -120,7 +120,7 @@ def admit_batch(
             kept = tx.meta.get(f"import:{name}")
             if kept is not None and kept["upto"] > report.upto:
                 return Admitted()
-            past = history or tx.journal.last() is None
+            past = history or is_past(tx)
             driven = bool(tx.meta.get("driven"))
             now = app.now(tx)
             received: Instant | list[Instant] = now

@@ -14,7 +14,7 @@ import pyarrow as pa
 from aftersale.catalogue.product import Catalogue
 from aftersale.events.vocabulary import CalibrationFitted, encode_body
 from aftersale.features import gaps
-from aftersale.features.purchases import kept, kept_lines, parts, refunds, totals_of
+from aftersale.features.purchases import given_back, kept, kept_lines, parts, totals_of
 from aftersale.kernel.instants import DAY, Duration, Instant
 from aftersale.models import fifths, waiting
 from aftersale.models.calibration import Calibration, encode
@@ -43,11 +43,8 @@ def calibrated(lake: Lake, catalogue: Catalogue, until: Instant, version: str) -
         lines = stack.enter_context(
             lake.held(kept_lines(history, until, of).select("customer", "at", "product", "amount"))
         )
-        back = refunds(history["undone"], until).left_join(
-            of.stands.select("customer", "order", "currency"), ["customer", "order"]
-        )
         totals = stack.enter_context(
-            lake.held(totals_of(bought, back.select("customer", "currency", "amount")))
+            lake.held(totals_of(bought, given_back(history, of.stands, until)))
         )
         spent = lines.inner_join(tops, "product").select("customer", "category", "amount")
         segments = lake.run(gaps.segments(totals, spent).order_by("customer"))

@@ -14,9 +14,8 @@ import msgspec
 
 from aftersale.events.event import Event
 from aftersale.kernel.errors import Operational
-from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
-from aftersale.runtime.intake import take_in
+from aftersale.runtime.intake import is_past, take_in
 
 MOST_AT_ONCE = 4_000
 """Events of one transaction, beyond which the next lot waits for the next one."""
@@ -109,8 +108,3 @@ class Collector:
         with self._app.store.write() as tx:
             events = [event for lot in lots for event in lot.events]
             take_in(tx, events, received_at=self._app.now(tx), history=is_past(tx))
-
-
-def is_past(tx: Transaction) -> bool:
-    """Whether the engine never ran: until then everything that comes in is history."""
-    return tx.journal.last() is None

@@ -342,15 +342,7 @@ def _leaning(name: str) -> "_Model":
     def say(known: Facts, _: "_Ask") -> Said:
         customer, first, second = known.observed[name]
         model = leaning.fit(first, second)
-        noise = f"reliability {model.reliability:.2f}"
-        if model.noisy:
-            noise += ": mostly chance, so look at its band and not at the number"
-        card = Card(
-            name, _version(model), 0, "squared error of one half, told from the other",
-            model.constant if model.judged else None, model.error if model.judged else None,
-            "off" if model.off else "on", model.off or noise, 0.0,
-            proof=Proof(reliability=model.reliability) if model.judged else Proof(),
-        )  # fmt: skip
+        card = _by_halves(name, model, model.off, "look at its band and not at the number")
         if model.off:
             return _silent(card)
         value, reach = leaning.tell(model, first + second)
@@ -373,6 +365,21 @@ def _leaning(name: str) -> "_Model":
     return say
 
 
+def _by_halves(
+    name: str, model: leaning.Leaning | affinity.Affinity, off: str, advice: str
+) -> Card:
+    """The card of a score of which every second observation was laid aside."""
+    noise = f"reliability {model.reliability:.2f}"
+    if model.noisy:
+        noise += f": mostly chance, so {advice}"
+    return Card(
+        name, _version(model), 0, "squared error of one half, told from the other",
+        model.constant if model.judged else None, model.error if model.judged else None,
+        "off" if off else "on", off or noise, 0.0,
+        proof=Proof(reliability=model.reliability) if model.judged else Proof(),
+    )  # fmt: skip
+
+
 def _affinity(name: str) -> "_Model":
     """What a customer is drawn to most, of what its products are."""
 
@@ -380,15 +387,7 @@ def _affinity(name: str) -> "_Model":
         points = known.points[name]
         model = affinity.fit(points)
         off = model.off if points.names else _UNNAMED[name]
-        noise = f"reliability {model.reliability:.2f}"
-        if model.noisy:
-            noise += ": mostly chance, so look at what it names and not at the number"
-        card = Card(
-            name, _version(model), 0, "squared error of one half, told from the other",
-            model.constant if model.judged else None, model.error if model.judged else None,
-            "off" if off else "on", off or noise, 0.0,
-            proof=Proof(reliability=model.reliability) if model.judged else Proof(),
-        )  # fmt: skip
+        card = _by_halves(name, model, off, "look at what it names and not at the number")
         if off:
             return _silent(card)
         ways = [one.split("/") if name == "affinity" else (one,) for one in points.names]

@@ -17,12 +17,11 @@ from ibis.expr.types import Table
 from aftersale.catalogue.product import Catalogue, Product
 from aftersale.features import affinity, leanings
 from aftersale.features.purchases import (
-    OF_ORDER,
+    given_back,
     kept,
     kept_lines,
     paid_days,
     parts,
-    refunds,
     totals_of,
 )
 from aftersale.kernel.instants import Instant
@@ -67,8 +66,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
     points: dict[str, Points]
     """Score → what was counted of each customer and category or brand (`features.affinity`)."""
-    categories: pa.Table
-    """Points of each customer for each category and all above it."""
+    categories: pa.Table | None
+    """Points of each customer for each category and all above it; None where nobody asked."""
     supply: Numbers
     """Item → days that a unit lasts by the catalogue, 0 where it does not say."""
     windows: int = 1
@@ -91,10 +90,7 @@ def facts(
         bought = stack.enter_context(
             lake.held(told.select("customer", "at", "day", "currency", "total", "paid"))
         )
-        back = refunds(history["undone"], until).left_join(
-            of.stands.select(*OF_ORDER, "currency"), OF_ORDER
-        )
-        totals = totals_of(bought, back.select("customer", "currency", "amount"))
+        totals = totals_of(bought, given_back(history, of.stands, until))
         main = lake.run(totals.order_by("customer"))
         currencies = ibis.memtable(main.select(["customer", "currency"]))
         days = lake.columns(paid_days(bought, currencies))
@@ -120,12 +116,10 @@ def facts(
         points = {
             name: _points(lake, counted, catalogue, name) for name in _CHOICES if name in needed
         }
-        tree = pa.table(affinity.branches(catalogue), schema=_TREE)
-        if "affinity" not in needed:
-            tree = tree.slice(0, 0)
-        categories = lake.run(
-            affinity.affinities(counted, ibis.memtable(tree)).order_by("customer", "node")
-        )
+        categories = None
+        if "affinity" in needed:
+            tree = ibis.memtable(pa.table(affinity.branches(catalogue), schema=_TREE))
+            categories = lake.run(affinity.affinities(counted, tree).order_by("customer", "node"))
     product = lines["product"].combine_chunks().dictionary_encode()
     items = tuple(product.dictionary.to_pylist())
     currency = main["currency"].combine_chunks().dictionary_encode()

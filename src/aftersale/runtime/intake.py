@@ -82,6 +82,11 @@ def take_in(
     )
 
 
+def is_past(tx: Transaction) -> bool:
+    """Whether the engine never ran: until then everything that comes in is history."""
+    return tx.journal.last() is None
+
+
 def own_entry(
     kind: str,
     name: str,

@@ -29,7 +29,7 @@ from aftersale.runtime.collector import without_collector
 from aftersale.runtime.estimating import estimate, table
 from aftersale.runtime.facts import Facts, facts
 from aftersale.runtime.flowing import flow
-from aftersale.runtime.intake import own_entry
+from aftersale.runtime.intake import is_past, own_entry
 from aftersale.runtime.past import past
 from aftersale.turn.programme import World
 
@@ -76,7 +76,7 @@ def score(
         world = app.worlds.now(tx)
         wanted = app.worlds.compiled(tx, world.programme.version).scores
         now = app.now(tx) if until is None else until
-        past_only = tx.journal.last() is None
+        past_only = is_past(tx)
     policy = world.programme.policy
     flow(store, lake, policy.zone, progress=progress)
     fitted = None
@@ -95,7 +95,8 @@ def score(
                 told[one.card.name] = _tell(store, one.card, changed, now, history=past_only)
         with store.write() as tx:
             keep_cards(tx, now, [one.card for one in said])
-        lake.put_scores(_POINTS, known.categories, now)
+        if known.categories is not None:
+            lake.put_scores(_POINTS, known.categories, now)
     named, moves = _fifths(lake, known, keep=until is None)
     gaps = sum(r.gaps for key, r in fitted.rhythms.items() if key == "/") if fitted else 0
     cards = [one.card for one in said]
