@@ -22,6 +22,7 @@ from aftersale.events.vocabulary import (
     ReturnInitiated,
     ReviewSubmitted,
     ScoreChanged,
+    Subscription,
     SurveyAnswered,
     Ticket,
     TrackingViewed,
@@ -130,6 +131,14 @@ def _message(rows: Rows, head: _Head, entry: Entry) -> None:
     )  # fmt: skip
 
 
+def _subscribed(rows: Rows, head: _Head, entry: Entry) -> None:
+    body: Subscription = entry.body  # type: ignore[assignment]
+    about = order_key(entry.shop, body.subscription)
+    rows["signals"].append(
+        (*head, entry.type, about, body.product, "", "", body.renews_at, body.status)
+    )
+
+
 def _reviewed(rows: Rows, head: _Head, entry: Entry) -> None:
     body: ReviewSubmitted = entry.body  # type: ignore[assignment]
     about, key = order_key(entry.shop, body.review), _named(entry.shop, body.order)
@@ -177,6 +186,7 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "message.unsubscribed": _message,
     "message.failed": _message,
     "message.received": _message,
+    "subscription.updated": _subscribed,
     "review.submitted": _reviewed,
     "support.ticket_created": _ticket,
     "support.ticket_resolved": _ticket,

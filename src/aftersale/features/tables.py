@@ -69,8 +69,9 @@ SIGNALS = _table(
     word="string",
 )
 """Everything else a customer did or was told: looks, baskets, messages, tickets, reviews, surveys,
-parcels. `about` is the message, ticket, review, survey or parcel; `score` the quantity, rating or
-answer (null where there is none); `word` the kind or category that the event names."""
+parcels, contracts. `about` is the message, ticket, review, survey, parcel or contract; `score` the
+quantity, rating or answer, or the instant at which a contract renews (null where there is none);
+`word` the kind, category or status that the event names."""
 
 SCORED = _table(
     score="string",

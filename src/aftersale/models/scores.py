@@ -127,6 +127,13 @@ SCORES = {
             bands=("low", "medium", "high"),
         ),
         Score(
+            "contract_churn",
+            "number",
+            "Probability, 0 to 1, that a contract of the customer ends in the next 90 days.",
+            0.1,
+            bands=("low", "medium", "high"),
+        ),
+        Score(
             "next_order",
             "instant",
             "When the next order is expected, where one is expected soon.",

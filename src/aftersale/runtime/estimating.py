@@ -20,6 +20,8 @@ from aftersale.models import (
     affinity,
     buying,
     churn,
+    contract_churn,
+    drivers,
     judging,
     leaning,
     next_purchase,
@@ -171,7 +173,7 @@ def _churn(known: Facts, _: "_Ask") -> Said:
         "off" if model.way == "none" else "on",
         why, 0.0,
         learnt=_learnt(known, known.purchases[1]),
-        proof=_churn_proof(model),
+        proof=_proof(f"an order within {model.horizon} days", model),
         season=_season(known, model.horizon),
     )  # fmt: skip
     if model.way == "none":
@@ -190,10 +192,11 @@ def _churn(known: Facts, _: "_Ask") -> Said:
     )
 
 
-def _churn_proof(model: churn.Churn) -> Proof:
+def _proof(of: str, model: churn.Churn | contract_churn.ContractChurn) -> Proof:
+    """What the last horizons show of a model of chances."""
     newest = model.windows[0].measured if model.windows else None
     return Proof(
-        of=f"an order within {model.horizon} days",
+        of=of,
         bins=newest.bins if newest else (),
         gains=newest.gains if newest else (),
         windows=tuple(
@@ -207,6 +210,39 @@ def _churn_proof(model: churn.Churn) -> Proof:
             )
             for one in model.windows
         ),
+    )
+
+
+def _contract_churn(known: Facts, _: "_Ask") -> Said:
+    told, purchases = known.contracts, known.purchases
+    model = contract_churn.learn(told, purchases, known.day, windows=known.windows)
+    newest = model.windows[0].measured if model.windows else None
+    card = Card(
+        "contract_churn", model.version, 0, "Brier score",
+        model.baseline, newest.brier if newest else None,
+        "off" if model.way == "none" else "on", model.why, 0.0,
+        learnt=_learnt(known, told.day),
+        proof=_proof(f"the end of a contract within {model.horizon} days", model),
+    )  # fmt: skip
+    if model.way == "none":
+        return _silent(card)
+    scores = contract_churn.score(model, told, purchases)
+    names = contract_churn.NAMES.values()
+    why = drivers.pushed(
+        scores.push,
+        [f"{name}: raises the risk" for name in names],
+        [f"{name}: lowers the risk" for name in names],
+    )
+    return Said(
+        card,
+        scores.customer,
+        scores.churn,
+        scores.band,
+        np.zeros(0, np.int64),
+        scores.low,
+        scores.high,
+        why.words,
+        why.place,
     )
 
 
@@ -453,6 +489,7 @@ _Model = Callable[[Facts, _Ask], Said]
 
 _MODELS: dict[str, _Model] = {
     "churn": _churn,
+    "contract_churn": _contract_churn,
     "next_order": _next_order,
     "value": _value,
     "engagement": _leaning("engagement"),

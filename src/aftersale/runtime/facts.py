@@ -15,7 +15,7 @@ import pyarrow as pa
 from ibis.expr.types import Table
 
 from aftersale.catalogue.product import Catalogue, Product
-from aftersale.features import affinity, leanings
+from aftersale.features import affinity, contracts, leanings
 from aftersale.features.purchases import (
     given_back,
     kept,
@@ -26,8 +26,10 @@ from aftersale.features.purchases import (
 )
 from aftersale.kernel.instants import Instant
 from aftersale.kernel.zones import day_number
+from aftersale.models import contract_churn
 from aftersale.models.affinity import Points
 from aftersale.models.buying import Whole
+from aftersale.models.contract_churn import Tellings
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import Sums
 from aftersale.models.scores import SCORES
@@ -66,6 +68,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Score → customers, and what was observed of each in two halves (`features.leanings`)."""
     points: dict[str, Points]
     """Score → what was counted of each customer and category or brand (`features.affinity`)."""
+    contracts: Tellings
+    """What was told of contracts; nothing where nobody asked."""
     categories: pa.Table | None
     """Points of each customer for each category and all above it; None where nobody asked."""
     supply: Numbers
@@ -116,6 +120,8 @@ def facts(
         points = {
             name: _points(lake, counted, catalogue, name) for name in _CHOICES if name in needed
         }
+        promised = contracts.tellings(signals if "contract_churn" in needed else signals.limit(0))
+        told_of = lake.run(promised)
         categories = None
         if "affinity" in needed:
             tree = ibis.memtable(pa.table(affinity.branches(catalogue), schema=_TREE))
@@ -147,6 +153,7 @@ def facts(
         items=items,
         observed=sums,
         points=points,
+        contracts=_contracts(told_of, zone),
         categories=categories,
         supply=np.array([catalogue.get(item).supply_days for item in items]),
     )
@@ -170,6 +177,22 @@ def _points(lake: Lake, told: Table, catalogue: Catalogue, name: str) -> Points:
     order = np.lexsort((code, customer))
     first, second = (found[half].to_numpy()[order] for half in ("first", "second"))
     return Points(customer[order], code[order].astype(np.int64), first, second, tuple(names))
+
+
+def _contracts(told: pa.Table, zone: str) -> Tellings:
+    """What was told of contracts, as the engine gives it by contract and time."""
+    contract = told["contract"].combine_chunks().dictionary_encode()
+    renews = np.full(told.num_rows, np.nan)
+    for place, at in enumerate(told["renews_at"].to_pylist()):
+        if at is not None:
+            renews[place] = day_number(at, zone)
+    return Tellings(
+        told["customer"].to_numpy(),
+        contract.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+        told["day"].to_numpy().astype(np.int64),
+        contract_churn.statuses(told["status"].to_pylist()),
+        renews,
+    )
 
 
 def _sums(columns: Mapping[str, Any]) -> tuple[Whole, Sums, Sums]:

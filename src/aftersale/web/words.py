@@ -18,6 +18,7 @@ from aftersale.events.vocabulary import (
     ReturnInitiated,
     ReviewSubmitted,
     ScoreChanged,
+    Subscription,
     SurveyAnswered,
     Ticket,
     TrackingViewed,
@@ -129,8 +130,9 @@ def _facts(entry: Entry, catalogue: Catalogue) -> tuple[str, ...]:
             facts = (amount(body.amount, body.currency),)
         case ReviewSubmitted() as body:
             facts = (f"{body.rating} of 5", product_name(body.product, catalogue))
-        case ProductEvent(product=product):
-            facts = (product_name(product, catalogue),)
+        case ProductEvent() | Subscription() as body:
+            status = body.status if isinstance(body, Subscription) else ""
+            facts = (product_name(body.product, catalogue), status.replace("_", " "))
         case Ticket() as body:
             facts = (body.category, _order(body.order))
         case SurveyAnswered() as body:

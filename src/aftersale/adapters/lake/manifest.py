@@ -10,7 +10,7 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 
-LAYOUT = 2
+LAYOUT = 3
 """Of the folder and of the tables; a lake of another layout counts as none and is made again."""
 
 MANIFEST = "manifest.json"

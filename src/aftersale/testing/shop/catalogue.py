@@ -81,6 +81,11 @@ course-tea | Tea tasting evening | services/courses | 49.00 | 0.55 | 0 | 21 | te
 course-knife | Cutting course | services/courses | 69.00 | 0.55 | 0 | 21 | knife-chef sharpening
 gift-wrap | Gift wrapping | services/gifts | 3.90 | 0.7 | 0 | 1 |
 """  # noqa: E501 - a table
+_SUBSCRIPTIONS = """
+box-coffee | Coffee box, monthly | subscriptions/boxes | 24.90 | 0.4 | 0 | 30 | filter-paper
+box-tea | Tea box, monthly | subscriptions/boxes | 19.90 | 0.45 | 0 | 30 | tea-filter
+box-bath | Bath box, monthly | subscriptions/boxes | 22.90 | 0.48 | 0 | 30 | soap-dispenser
+"""
 _CARE = {
     "kitchen/grinders": "Brush the burrs once a month and keep water away from them.",
     "kitchen/kettles": "Descale every three months; rinse twice before the next pot.",
@@ -122,7 +127,8 @@ def _read(table: str, kind: str) -> list[Product]:
 CONSUMABLES = tuple(_read(_CONSUMABLES, "consumable"))
 DURABLES = tuple(_read(_DURABLES, "durable"))
 SERVICES = tuple(_read(_SERVICES, "service"))
-PRODUCTS = {product.id: product for product in (*CONSUMABLES, *DURABLES, *SERVICES)}
+SUBSCRIPTIONS = tuple(_read(_SUBSCRIPTIONS, "subscription"))
+PRODUCTS = {product.id: product for product in (*CONSUMABLES, *DURABLES, *SERVICES, *SUBSCRIPTIONS)}
 
 
 def products_csv() -> str:

@@ -11,6 +11,7 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import Instant
 from aftersale.testing.shop.browsing import tell_stranger, tell_visits
 from aftersale.testing.shop.catalogue import products_csv
+from aftersale.testing.shop.contracts import tell_contract
 from aftersale.testing.shop.diary import Diary, Happening
 from aftersale.testing.shop.newsletter import campaigns, tell_newsletter
 from aftersale.testing.shop.orders import tell_order
@@ -93,6 +94,9 @@ def simulate(*, seed: int, customers: int, start: Instant, end: Instant) -> Shop
         tell_visits(Stream(seed, number, "visits"), someone, lived, diary=diary, end=end)
         mails = Stream(seed, number, "newsletter")
         tell_newsletter(mails, someone, lived, diary=diary, letters=letters)
+        signed = Diary(Stream(seed, number, "contract arrivals"), (start, end), happenings)
+        contract = Stream(seed, number, "contract")
+        tell_contract(contract, someone, lived, diary=signed, end=end)
         truth[someone.id] = _truth(someone, lived)
     for number in range(customers // _STRANGERS):
         stream = Stream(seed, number, "stranger")
