@@ -6,6 +6,8 @@ SHELL := /bin/sh
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# Tests start many processes; without the caches of Python each of them compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +25,7 @@ demo: $(VENV)/.package-installed ## Run the simulated shop with its pages, witho
 	$(BIN)/aftersale demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: test-fast $(VENV)/clients/.installed ## Run every test: first the fast part, then the rest.
-	$(PYTEST) -n $(WORKERS) -m "slow or crash"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "slow or crash"
 
 browser: $(VENV)/.dev-installed ## Fetch a Chromium for the browser tests where the machine has none.
 	@command -v chromium chromium-browser google-chrome >/dev/null \
@@ -34,7 +36,7 @@ pictures: $(VENV)/.dev-installed ## Take the pictures of the documents anew, fro
 	PYTHONPATH=tests $(BIN)/python tests/pictures.py .aftersale-demo
 
 test-fast: $(VENV)/.dev-installed ## Run the tests that need no patience.
-	$(PYTEST) -n $(WORKERS) -m "not slow and not crash"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not crash"
 
 check: lint types imports ## Check style, types and the direction of imports.
 
@@ -59,7 +61,7 @@ judge: $(VENV)/.dev-installed ## Judge the scores on real shops' pasts (DATA=DIR
 	$(BIN)/python -m benchmarks.judge $(if $(DATA),--data "$(DATA)")
 
 crash: $(VENV)/.dev-installed ## Kill workers 200 times, restart the database, fill the disk: nothing is lost or sent twice.
-	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) -m crash
+	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) --dist worksteal -m crash
 
 simulate: $(VENV)/.dev-installed ## Live through months of a shop in which everything breaks; prints the seed of a failure.
 	$(BIN)/python -m aftersale.testing.simulation --runs $(or $(RUNS),20)

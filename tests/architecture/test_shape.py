@@ -1,6 +1,7 @@
 """Does the source keep the shape that its documents promise?"""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -17,7 +18,6 @@ MODULES = {
     path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8")
     for path in sorted(SOURCE.rglob("*.py"))
 }
-TREES = {name: ast.parse(text, filename=name) for name, text in MODULES.items()}
 
 VAGUE = {
     "base",
@@ -32,6 +32,12 @@ VAGUE = {
 }
 MOST_LINES = 600
 BACKEND = {"editables", "hatchling"}  # they build the package; it does not run on them
+
+
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """Return every module as Python reads it; parsed by whoever asks first, not on loading."""
+    return {name: ast.parse(text, filename=name) for name, text in MODULES.items()}
 
 
 def layers() -> list[str]:
@@ -54,7 +60,7 @@ def requirement_names(lines: list[str]) -> set[str]:
 
 
 def test_every_module_says_which_question_it_answers() -> None:
-    silent = [name for name, tree in TREES.items() if not ast.get_docstring(tree)]
+    silent = [name for name, tree in trees().items() if not ast.get_docstring(tree)]
     assert silent == []
 
 
@@ -72,7 +78,7 @@ def test_no_file_or_folder_has_a_vague_name() -> None:
 def test_a_stage_imports_at_the_top_of_its_files_only() -> None:
     hidden = [
         f"{name}:{inner.lineno}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if is_pure(name)
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -85,7 +91,7 @@ def test_a_stage_imports_at_the_top_of_its_files_only() -> None:
 def test_only_the_command_line_prints() -> None:
     printing = [
         f"{name}:{node.lineno}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if not name.startswith("cli/")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)

@@ -106,6 +106,7 @@ def compared(counts):
     ]
 
 
+@pytest.mark.slow
 def test_a_shop_has_the_calibration_that_its_profiles_have():
     """Counts and rhythms of every group, and the cut points: those of the pass over profiles."""
     told = shop(1, 300)

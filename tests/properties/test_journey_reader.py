@@ -57,6 +57,7 @@ def damaged(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.text(max_size=200) | fragments | documents.map(sound) | st.binary().map(damaged))
 def test_no_text_raises_anything_and_what_is_no_journey_has_a_problem(text: str) -> None:
@@ -205,6 +206,7 @@ def slots(part: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=70)
 @given(journeys, st.integers(0, 10**6), documents)
 def test_one_wrong_value_in_a_sound_journey_raises_nothing(

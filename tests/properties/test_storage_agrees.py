@@ -215,12 +215,14 @@ def emptied(database_server) -> Iterator[Callable[[], Store]]:
     store.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(blocks=BLOCKS)
 def test_whatever_is_done_a_database_tells_the_same(emptied, blocks) -> None:
     assert observed(emptied(), blocks) == observed(MemoryStore(), blocks)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(blocks=BLOCKS)
 def test_whatever_is_done_both_stores_tell_the_same(empty_file, blocks) -> None:

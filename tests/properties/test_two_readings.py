@@ -5,6 +5,7 @@ from itertools import product
 import duckdb
 import ibis
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -248,6 +249,7 @@ def disagreements(texts: list[str], rows: list[dict]) -> list[tuple]:
     return found
 
 
+@pytest.mark.slow
 @LAW
 @given(st.lists(CONDITION, min_size=1, max_size=8, unique=True), ROWS)
 def test_the_two_readings_agree_on_every_row(texts, rows):

@@ -77,6 +77,7 @@ def filled() -> Store:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(appended=st.integers(20, 500))
 def test_any_cutting_of_the_ledger_gives_the_same_tables(filled, tmp_path_factory, appended):

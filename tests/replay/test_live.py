@@ -111,6 +111,7 @@ def test_two_workers_share_the_shards_and_everything_is_decided_once(
         assert sum(one.events for one in done) >= entries - 5
 
 
+@pytest.mark.slow
 def test_what_a_silent_worker_held_is_taken_over_within_its_lease(shop: App, database: str) -> None:
     past, rows = events(20, seed=3)
     take_history(shop, past)
@@ -159,6 +160,7 @@ def test_a_worker_whose_connection_is_cut_goes_on(shop: App, database: str) -> N
         assert verify(tx, shop.worlds).violations == ()
 
 
+@pytest.mark.slow
 def test_a_stolen_lease_stops_a_worker_from_writing_and_it_finds_its_way_back(
     shop: App, database: str
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_stolen_lease_stops_a_worker_from_writing_and_it_finds_its_way_back(
         assert verify(tx, shop.worlds).violations == ()
 
 
+@pytest.mark.slow
 def test_what_a_dead_worker_left_claimed_is_settled_by_who_takes_its_shards(
     shop: App, database: str
 ) -> None:

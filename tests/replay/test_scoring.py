@@ -79,6 +79,7 @@ def told(app: App) -> list[tuple[int, Instant, ScoreChanged]]:
     return [(e.customer, e.at, e.body) for e in entries if isinstance(e.body, ScoreChanged)]
 
 
+@pytest.mark.slow
 def test_tables_give_the_calibration_that_the_states_give(app: App) -> None:
     """Rhythms, cut points, supplies and currency of a shop whose profiles hold everything."""
     with app.store.read() as tx:
@@ -93,6 +94,7 @@ def test_tables_give_the_calibration_that_the_states_give(app: App) -> None:
     assert calibrated(app.lake, world.catalogue, LIVE, "again") == want
 
 
+@pytest.mark.slow
 def test_a_scoring_fits_the_thresholds_where_it_is_time(app: App, tmp_path: Path) -> None:
     """Once; the worker wakes everybody for them, and a store without orders has none."""
     with app.store.read() as tx:
@@ -207,6 +209,7 @@ def test_a_backtest_times_journeys_by_scores_as_they_could_be_known(app: App) ->
     assert starts <= set(rose)
 
 
+@pytest.mark.slow
 def test_a_programme_that_looks_at_no_score_tells_none(app: App) -> None:
     """What no journey names is kept for people, and the ledger stays as it is."""
     unwanted = ("journeys/", "segments.yaml")
@@ -242,6 +245,7 @@ def events_of(count: int, *, customers: int, days: int, amount: str = "10.00") -
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "customers", "days", "amount"),
     [
@@ -313,6 +317,7 @@ def test_a_share_is_a_step_of_what_was_told() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_was_told_last_is_read_from_the_history(app: App) -> None:
     """The lake gives each score of each customer as the ledger told it last."""
     score(app)

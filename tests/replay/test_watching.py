@@ -369,6 +369,7 @@ def _broken(app: App) -> None:
         tx.outbox.put([new_send("no-decision", 1, seq=9_999, channel="task", kind="task")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "database"])
 def test_a_worker_verifies_its_store_and_everybody_can_see_what_was_found(
     kind: str, shop: App, files: dict[str, str], request: pytest.FixtureRequest

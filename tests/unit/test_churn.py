@@ -361,6 +361,7 @@ def test_bad_data_give_an_answer_with_a_reason(rows):
     assert ((days.middle <= days.late) & (days.late <= 90)).all()
 
 
+@pytest.mark.slow
 def test_a_million_orders_of_one_customer_are_one_customer():
     """And the others have the same answer as without it, nearly."""
     customer, day, amount = shop(200, seed=5)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifelines import KaplanMeierFitter
 
 from aftersale.catalogue.product import Catalogue, Product
 from aftersale.customers.fold import fold
@@ -41,6 +40,7 @@ ORDERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(ORDERS)
 def test_the_counts_are_those_of_the_profiles(orders):
@@ -136,8 +136,12 @@ def drawn(count):
     return draw.integers(1, 90, count), draw.integers(1, 60, count // 4)
 
 
+@pytest.mark.slow
 def test_quantiles_are_those_of_pandas_and_of_kaplan_and_meier():
     """Closed gaps alone as pandas has them, with open ones as lifelines."""
+    # Loading it takes longer than most files of tests.
+    from lifelines import KaplanMeierFitter
+
     closed, waiting = drawn(2_000)
     counts = {int(day): int((closed == day).sum()) for day in np.unique(closed)}
     for share in (0.1, 0.5, 0.9):

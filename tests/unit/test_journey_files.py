@@ -339,6 +339,7 @@ def test_words_that_other_yaml_takes_for_truth_or_time_stay_words() -> None:
     assert document.plain() == {"on": ["yes", "no", "21:00", "2020-01-01", "0x1F", "1_000"]}
 
 
+@pytest.mark.slow
 def test_a_file_that_refers_to_itself_or_is_nested_too_deeply_is_refused() -> None:
     for text in ("&a [*a]", "[" * 60 + "]" * 60, "[" * 2_000, "a" * 300_000):
         document, problems = read_marked(text, where="f")

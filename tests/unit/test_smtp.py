@@ -359,6 +359,7 @@ def test_a_server_without_starttls_gets_nothing_unless_that_is_said() -> None:
 # --- rates ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rate_is_kept_and_what_is_too_much_waits_for_its_time() -> None:
     with (
         ScriptedMailServer() as server,

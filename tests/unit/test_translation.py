@@ -463,6 +463,7 @@ def mutated(draw: st.DrawFn, value: Any) -> Any:
     return draw(JSON)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_no_mutated_item_does_anything_but_become_an_event_or_a_refusal(data):

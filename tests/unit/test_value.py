@@ -328,6 +328,7 @@ def test_pareto_nbd_is_the_integral_over_the_moment_of_leaving(
     assert found == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_others_are_fitted_to_anything_without_an_exception():
     """All alike, nobody who came again, everybody on the last day: numbers within their range."""
     for often, last, age in ((2, 10, 10), (1, 0, 40), (3, 30, 31), (2, 1, 400)):

@@ -162,6 +162,7 @@ def test_every_page_answers_with_one_heading_and_without_inline_code(lived):
         assert len(paths) == 1 or paths == {"/sign-in", "/sign-in/anything"}, title
 
 
+@pytest.mark.slow
 def test_every_page_answers_on_a_database_too(lived_in_database):
     client = visitor(lived_in_database)
     for path in every_page(lived_in_database):
