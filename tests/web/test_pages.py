@@ -5,7 +5,7 @@ import io
 import re
 import warnings
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import pytest
@@ -272,7 +272,8 @@ def test_without_a_session_every_page_of_the_merchant_leads_to_how_to_get_one(li
         elif path.endswith((".json", ".csv")):
             assert answer.status_code == 401, path
         else:
-            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
+            wanted = "/sign-in" if path == "/" else "/sign-in?" + urlencode({"next": path})
+            assert (answer.status_code, answer.headers["location"]) == (303, wanted), path
     assert "aftersale sign-in" in client.get("/sign-in").text
 
 

@@ -20,6 +20,7 @@ from aftersale.cli import (
     serving,
     store,
     trying,
+    users,
     valuing,
     webhooks,
     working,
@@ -70,7 +71,7 @@ def version(here: Here) -> Answer:
 
 for part in (
     demo, store, importing, working, trying, explaining, programme, modes, sending, serving,
-    valuing, scoring, flowing, keys, webhooks,
+    valuing, scoring, flowing, keys, users, webhooks,
 ):  # fmt: skip
     part.add_to(app)
 

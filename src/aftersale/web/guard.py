@@ -5,16 +5,18 @@ at this machine and read them. Customers' pages answer to the public address too
 """
 
 import secrets
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aftersale.kernel.errors import Operational
 from aftersale.runtime.app import App
 from aftersale.web.probes import LOOPBACK, PATHS
-from aftersale.web.sign_in import COOKIE, session_of
+from aftersale.web.sign_in import COOKIE, Session, session_of
 
 PUBLIC = ("/u/", "/p/")
 """Pages of customers, reached by signed links; their posts need no cookie (RFC 8058)."""
@@ -37,8 +39,8 @@ class Guard:
             return
         state = scope.setdefault("state", {})
         state["nonce"] = secrets.token_urlsafe(12)
-        state["session"] = ""
-        refused = self._refused(HTTPConnection(scope), scope)
+        state["session"] = state["account"] = ""
+        refused = await self._refused(HTTPConnection(scope), scope)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -47,7 +49,7 @@ class Guard:
 
         await (refused or self._inner)(scope, receive, with_headers)
 
-    def _refused(self, connection: HTTPConnection, scope: Scope) -> Response | None:
+    async def _refused(self, connection: HTTPConnection, scope: Scope) -> Response | None:
         path, headers = scope["path"], connection.headers
         if path in PATHS:
             return None
@@ -63,12 +65,31 @@ class Guard:
             return PlainTextResponse("This form was sent by another site; nothing was done.\n", 403)
         cookie = connection.cookies.get(COOKIE, "")
         session = session_of(self._secret, cookie, self._app.system_now())
-        scope["state"]["session"] = session
-        if session or path.startswith(OPEN):
-            return None
-        if path.endswith((".json", ".csv")):
-            return JSONResponse({"error": "sign in first", "hint": "aftersale sign-in"}, 401)
+        if session is not None and not path.startswith("/static/"):
+            try:
+                holds = await run_in_threadpool(self._holds, session)
+            except Operational as error:
+                return PlainTextResponse(f"{error.what}\n{error.hint or 'Try again.'}\n", 503)
+            if holds:
+                scope["state"]["session"], scope["state"]["account"] = session.id, session.account
+                return None
+        return None if path.startswith(OPEN) else to_the_door(scope)
+
+    def _holds(self, session: Session) -> bool:
+        with self._app.store.read() as tx:
+            return session.holds(tx)
+
+
+def to_the_door(scope: Scope) -> Response:
+    """How to sign in; who has, comes to the page that was wanted."""
+    path = scope["path"]
+    if path.endswith((".json", ".csv")):
+        return JSONResponse({"error": "sign in first", "hint": "aftersale sign-in"}, 401)
+    if path == "/" or scope["method"] not in {"GET", "HEAD"}:
         return RedirectResponse("/sign-in", 303)
+    query = scope["query_string"].decode("latin-1")
+    wanted = f"{path}?{query}" if query else path
+    return RedirectResponse("/sign-in?" + urlencode({"next": wanted}), 303)
 
 
 def same_origin(headers: Headers) -> bool:

@@ -25,6 +25,7 @@ from aftersale.runtime.sending import mode_of
 from aftersale.turn.programme import World
 from aftersale.turn.words import reason_words
 from aftersale.web import words
+from aftersale.web.accounts import Accounts
 from aftersale.web.census import Censuses, Counting
 from aftersale.web.names import Names
 from aftersale.web.period import COMPARED, RANGES, Period, date_of, period_of
@@ -190,10 +191,11 @@ def environment() -> Environment:
 class Pages:
     """Renders pages over one installation."""
 
-    def __init__(self, app: App, *, secret: bytes, sign_in: SignIn) -> None:
+    def __init__(self, app: App, *, secret: bytes, sign_in: SignIn, accounts: Accounts) -> None:
         self.app = app
         self.secret = secret
         self.sign_in = sign_in
+        self.accounts = accounts
         self._templates = environment()
         self._censuses = Censuses(app)
         self.names = Names()
@@ -260,6 +262,7 @@ class Pages:
             empty=tx.ledger.last() == 0,
             shop=self.shop_name(tx),
             form_token=form_token(self.secret, request.scope["state"]["session"]),
+            account=request.scope["state"]["account"],
             **values,
         )
 

@@ -1,16 +1,19 @@
-"""Who may open the merchant's pages?
+"""What stands for somebody who has signed in, and how is a link made that signs in once?
 
-Whoever can run a command on this machine: it prints a link that works once. The link's page
-only shows a button, so that a program which fetches links uses nothing up; the button's POST
-does. After it a signed cookie stands for the session.
+Whoever can run a command on this machine gets a link that works once. The link's page only shows
+a button, so that a program which fetches links uses nothing up; the button's POST does. After
+it, or after a password, a signed cookie stands for the session.
 """
 
 import secrets
 from hashlib import sha256
 
+import msgspec
+
 from aftersale.kernel.instants import HOUR, MINUTE, SECOND, Instant
 from aftersale.messages.links import sign, verify
 from aftersale.programme.ports import Store, Transaction
+from aftersale.web.accounts import LINKS, stamp_of
 
 COOKIE = "aftersale_session"
 SESSION_LASTS = 12 * HOUR
@@ -51,17 +54,31 @@ def _digest(token: str) -> str:
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def session_cookie(secret: bytes, now: Instant) -> str:
+class Session(msgspec.Struct, frozen=True):
+    """What a cookie says, once its signature is checked."""
+
+    id: str
+    account: str
+    """Empty for one that began with a link."""
+    stamp: str
+
+    def holds(self, tx: Transaction) -> bool:
+        """Whether the account is still there and has not changed its password since."""
+        return stamp_of(tx, self.account) == self.stamp
+
+
+def session_cookie(secret: bytes, now: Instant, account: str = LINKS, stamp: str = "") -> str:
     """The value of a new session's cookie."""
-    return sign(secret, "session", str(now + SESSION_LASTS), secrets.token_hex(8))
+    until = str(now + SESSION_LASTS)
+    return sign(secret, "session", until, secrets.token_hex(8), account, stamp)
 
 
-def session_of(secret: bytes, cookie: str, now: Instant) -> str:
-    """The session's name; empty where the cookie is not ours or has run out."""
+def session_of(secret: bytes, cookie: str, now: Instant) -> Session | None:
+    """The session that the cookie stands for; None where it is not ours or has run out."""
     parts = verify(secret, "session", cookie)
-    if parts is None or len(parts) != 2 or int(parts[0]) <= now:
-        return ""
-    return parts[1]
+    if parts is None or len(parts) != 4 or int(parts[0]) <= now:
+        return None
+    return Session(*parts[1:])
 
 
 def form_token(secret: bytes, session: str) -> str:

@@ -3,12 +3,11 @@
 from http import HTTPStatus
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -19,6 +18,7 @@ from aftersale.web import (
     data,
     decisions,
     doubts,
+    entrance,
     health,
     journeys,
     mailbox,
@@ -34,10 +34,11 @@ from aftersale.web import (
     templates,
     versions,
 )
+from aftersale.web.accounts import Accounts
 from aftersale.web.acting import form
 from aftersale.web.guard import Guard, protect
 from aftersale.web.pages import FOLDER, Pages, nonce_of, page, pages_of, showing
-from aftersale.web.sign_in import COOKIE, SESSION_SECONDS, SignIn, form_allowed, session_cookie
+from aftersale.web.sign_in import SignIn
 
 ROUTES = (
     *page("/", overview.overview, twin="/overview"),
@@ -84,19 +85,26 @@ ROUTES = (
 
 
 def create_site(
-    app: App, *, secret: bytes, sign_in: SignIn, watched: probes.Probes | None = None
+    app: App,
+    *,
+    secret: bytes,
+    sign_in: SignIn,
+    accounts: Accounts | None = None,
+    watched: probes.Probes | None = None,
 ) -> Starlette:
     """The pages over an installation. `secret` signs links, sessions and forms.
 
+    `accounts`: who may sign in with a password; None: those of the store.
     `watched`: what is answered to machines; None: probes, and no metrics.
     """
     site = Starlette(
         routes=[
             *ROUTES,
-            Route("/sign-in", no_session),
-            Route("/sign-in/{token}", offer, methods=["GET"]),
-            Route("/sign-in/{token}", accept, methods=["POST"]),
-            Route("/sign-out", sign_out, methods=["POST"]),
+            Route("/sign-in", entrance.door, methods=["GET"]),
+            Route("/sign-in", entrance.knock, methods=["POST"]),
+            Route("/sign-in/{token}", entrance.offer, methods=["GET"]),
+            Route("/sign-in/{token}", entrance.accept, methods=["POST"]),
+            Route("/sign-out", entrance.leave, methods=["POST"]),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(Guard, app=app, secret=secret)],
@@ -107,53 +115,11 @@ def create_site(
             Exception: broken,
         },
     )
-    site.state.pages = Pages(app, secret=secret, sign_in=sign_in)
+    site.state.pages = Pages(
+        app, secret=secret, sign_in=sign_in, accounts=accounts or Accounts(app.store)
+    )
     site.state.probes = watched or probes.Probes(app)
     return site
-
-
-def no_session(request: Request) -> Response:
-    """How to get a link."""
-    return pages_of(request).bare(request, "sign_in.html", token="", problem="")
-
-
-def offer(request: Request) -> Response:
-    """A button; opening the link uses nothing up."""
-    token: str = request.path_params["token"]
-    return pages_of(request).bare(request, "sign_in.html", token=token, problem="")
-
-
-async def accept(request: Request) -> Response:
-    """Use the link up and begin a session."""
-    return await run_in_threadpool(_accept, request)
-
-
-def _accept(request: Request) -> Response:
-    pages = pages_of(request)
-    now = pages.app.system_now()
-    if not pages.sign_in.use(request.path_params["token"], now):
-        problem = "This link was used already, or it is too old."
-        return pages.bare(request, "sign_in.html", status=403, token="", problem=problem)
-    response = RedirectResponse("/", 303)
-    response.set_cookie(
-        COOKIE,
-        session_cookie(pages.secret, now),
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        samesite="lax",
-    )
-    return response
-
-
-async def sign_out(request: Request) -> Response:
-    """End the session in this browser."""
-    form = await request.form(max_fields=5, max_files=0)
-    session: str = request.scope["state"]["session"]
-    if not form_allowed(pages_of(request).secret, session, str(form.get("form_token") or "")):
-        raise HTTPException(403, "This form is not of your session; open the page again.")
-    response = RedirectResponse("/sign-in", 303)
-    response.delete_cookie(COOKIE)
-    return response
 
 
 def refused(request: Request, error: Exception) -> Response:
