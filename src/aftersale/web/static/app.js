@@ -1,6 +1,7 @@
 // What saves steps on pages that work without it: search everywhere, keys, choices that go at once.
 (() => {
-  const typing = () => /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+  // A field of a dialog that has just closed keeps the focus until the next frame.
+  const typing = () => document.activeElement.matches("input:not([type=checkbox]), select, textarea") && document.activeElement.checkVisibility();
   const on = () => localStorage.getItem("keys") !== "off";
   const make = (tag, given = {}, ...inside) => {
     const made = Object.assign(document.createElement(tag), given);
