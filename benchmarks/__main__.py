@@ -20,6 +20,7 @@ from benchmarks.database import due, latency, live_postgres
 from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encoded
 from benchmarks.features import lifecycle_10m, rfm_10m
 from benchmarks.flowing import lake_flow
+from benchmarks.forecasts import next_order, run_outs
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
 from benchmarks.scoring import score_1m, score_5m
@@ -54,6 +55,8 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "memory-sqlite": memory_sqlite,
     "value-10m": value_all,
     "churn-1m": churn_all,
+    "next-order-1m": next_order,
+    "run-out-1m": run_outs,
     "lifecycle-10m": lambda events, folder: lifecycle_10m(events),
     "rfm-10m": lambda events, folder: rfm_10m(events),
     "score-1m": score_1m,
@@ -63,6 +66,8 @@ SLOW = (
     "memory-sqlite",
     "value-10m",
     "churn-1m",
+    "next-order-1m",
+    "run-out-1m",
     "lifecycle-10m",
     "rfm-10m",
     "score-1m",

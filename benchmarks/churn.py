@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aftersale.models import churn, logistic
 from aftersale.models.gammas import Numbers
 from aftersale.models.rhythms import rhythms
-from benchmarks.figures import Clock, mebibytes, peak_memory, told
+from benchmarks.figures import Clock, mebibytes, middle, peak_memory, told
 from benchmarks.value import UNTIL, purchases
 
 _TRUTH = {"r": 1.0, "alpha": 31.0, "a": 0.3, "b": 6.0}
@@ -43,35 +43,31 @@ def churn_all(people: int, folder: Path) -> None:
         with clock.running():
             ours = logistic.fit(seen.values, came)
     others = _scikit_learn(logistic.columns(ours, seen.values), came)
-    middle = [_middle(clocks) for clocks in (numbers, learning, scoring, regression)]
+    each = [middle(clocks) for clocks in (numbers, learning, scoring, regression)]
     further: dict[str, Any] = {"no_baseline": "scikit-learn cannot be imported here"}
     if others:
-        theirs = _middle(others)
+        theirs = middle(others)
         further = {
             "regression_baseline_seconds": theirs.seconds,
-            "regression_ratio": theirs.seconds / middle[3].seconds,
-            "regression_cpu_ratio": theirs.cpu_seconds / middle[3].cpu_seconds,
+            "regression_ratio": theirs.seconds / each[3].seconds,
+            "regression_cpu_ratio": theirs.cpu_seconds / each[3].cpu_seconds,
         }
     told(
         "churn-1m",
-        middle[1].seconds + middle[2].seconds,
+        each[1].seconds + each[2].seconds,
         "s",
         target=15,
         customers=len(scores.customer),
         orders=len(bought[0]),
         way=model.way,
-        learn_seconds=middle[1].seconds,
-        score_seconds=middle[2].seconds,
-        numbers_seconds=middle[0].seconds,
-        regression_seconds=middle[3].seconds,
-        cpu_seconds=middle[1].cpu_seconds + middle[2].cpu_seconds,
+        learn_seconds=each[1].seconds,
+        score_seconds=each[2].seconds,
+        numbers_seconds=each[0].seconds,
+        regression_seconds=each[3].seconds,
+        cpu_seconds=each[1].cpu_seconds + each[2].cpu_seconds,
         peak_mib=mebibytes(peak_memory()),
         **further,
     )
-
-
-def _middle(clocks: list[Clock]) -> Clock:
-    return sorted(clocks, key=lambda clock: clock.seconds)[len(clocks) // 2]
 
 
 def _scikit_learn(table: Numbers, came: NDArray[np.bool_]) -> list[Clock]:

@@ -15,12 +15,13 @@ from aftersale.adapters.lake.folder import FolderLake
 from aftersale.adapters.lake.manifest import Manifest, Part, write_manifest
 from aftersale.catalogue.product import Catalogue, Product
 from aftersale.kernel.instants import DAY
-from aftersale.runtime.estimating import estimate, table
+from aftersale.runtime.estimating import estimate
 from aftersale.runtime.facts import facts
+from aftersale.runtime.said import table
 from benchmarks.figures import Clock, mebibytes, peak_memory, told
 
 _ZONE = "Europe/Berlin"
-_FIRST_DAY, _DAYS = 19_800, 730
+_FIRST_DAY, DAYS = 19_800, 730
 _ITEMS = 200
 _CATALOGUE = Catalogue({
     f"p{n}": Product(f"p{n}", category=f"c{n // 50}/s{n // 10}", brand=f"b{n % 20}")
@@ -41,7 +42,7 @@ def score_5m(customers: int, folder: Path) -> None:
 
 
 def _measure(name: str, customers: int, folder: Path, *, target: float) -> None:
-    until = (_FIRST_DAY + _DAYS) * DAY
+    until = (_FIRST_DAY + DAYS) * DAY
     orders = _fill(folder / name, customers)
     gc.collect()
     reading, thinking, keeping = Clock(), Clock(), Clock()
@@ -52,7 +53,7 @@ def _measure(name: str, customers: int, folder: Path, *, target: float) -> None:
         said = estimate(known)
     with keeping.running():
         for one in said:
-            lake.put_scores(one.card.name, table(one, known), until)
+            lake.put_scores(one.card.name, table(one, known.items), until)
     seconds = reading.seconds + thinking.seconds + keeping.seconds
     told(
         name,
@@ -113,15 +114,15 @@ def _fill(folder: Path, customers: int) -> int:
 
 def purchases(draw: "np.random.Generator", customers: int) -> tuple[np.ndarray, np.ndarray]:
     """Customer and day (from 0) of each order, in time's order within a customer."""
-    joined = draw.integers(0, _DAYS - 30, customers)
+    joined = draw.integers(0, DAYS - 30, customers)
     rate = draw.gamma(0.8, 0.045, customers)
     life = draw.exponential(400, customers)
-    span = np.minimum(_DAYS - joined, life + 1)
+    span = np.minimum(DAYS - joined, life + 1)
     number = 1 + draw.poisson(rate * span)
     who = np.repeat(np.arange(customers), number)
     day = joined[who] + np.floor(draw.random(len(who)) * span[who]).astype(np.int64)
     order = np.lexsort((day, who))
-    return who[order], np.minimum(day[order], _DAYS - 1)
+    return who[order], np.minimum(day[order], DAYS - 1)
 
 
 def _all(word: str, rows: int) -> pa.Array:

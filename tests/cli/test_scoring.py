@@ -36,7 +36,10 @@ def test_one_card_shows_all_that_it_holds(
     )
     proof = Proof("an order", (Bin(0.5, 0.7, 0.02, 800),), (0.4, 1.0), windows, 0.8, 0.9)
     days = ("2025-01-01", "2026-03-31")
-    card = Card("churn", "abc", 7, "Brier", 0.2, 0.25, "on", "", 0.1, days, proof, "more will come")
+    card = Card(
+        "churn", "abc", 7, "Brier", 0.2, 0.25, "on", "", 0.1, days, proof,
+        {"customer": 5, "shop": 2}, "more will come",
+    )  # fmt: skip
     app = open_app(Settings(home=home))
     with app.store.write() as tx:
         keep_cards(tx, 30, [card])
@@ -50,6 +53,7 @@ def test_one_card_shows_all_that_it_holds(
         assert words in shown
     assert "held 80% of what came; 90% are meant" in shown
     assert "more will come" in shown
+    assert "It rests mostly on its own past for 5, all customers for 2." in shown
     code, answer = ask("--home", home, "models", "luck")
     assert code != 0
     assert answer["error"]["hint"] == "one of churn"

@@ -6,9 +6,14 @@ import pytest
 
 from aftersale.adapters.lake import folder
 from aftersale.adapters.lake.folder import FolderLake
+from aftersale.adapters.lake.manifest import LAYOUT
+from aftersale.features.rows import KINDS
 from aftersale.features.tables import TABLES
 from aftersale.kernel.errors import Operational, Refusal
+from aftersale.kernel.ids import digest16
+from aftersale.models.scores import Card
 from aftersale.programme.lake import Lake
+from aftersale.runtime.said import Said, table
 from aftersale.testing.lake_suite import ZONE, LakeSuite, content, order, rows_of
 
 
@@ -23,6 +28,15 @@ class TestFolderLake(LakeSuite):
 
 def test_the_folders_are_the_tables() -> None:
     assert tuple(TABLES) == folder.NAMES
+
+
+def test_what_the_history_holds_is_what_its_layout_says() -> None:
+    """A history of before lacks what is new: with a new kind, column or score column raise
+    `manifest.LAYOUT`, so that it is made again, and take the figure of this test anew."""
+    card = Card("churn", "", 0, "", None, None, "off", "", 0.0)
+    held = (KINDS, {name: str(schema) for name, schema in TABLES.items()})
+    scores = str(table(Said(card), ()).schema)
+    assert (LAYOUT, digest16(repr(held), scores).hex()[:12]) == (4, "3a7cd6cb6637")
 
 
 def test_a_crash_between_files_leaves_nothing_that_is_read(

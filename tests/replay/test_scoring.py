@@ -1,6 +1,7 @@
 """Are customers scored from what is known, and is the ledger told where it matters?"""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ from aftersale.events.event import read_event
 from aftersale.events.vocabulary import ScoreChanged
 from aftersale.kernel.instants import DAY, WEEK, Instant, parse_instant
 from aftersale.models.fit import Fitting
-from aftersale.models.scores import SCORES, moved
+from aftersale.models.scores import SCORES, STEPS, moved
 from aftersale.runtime.app import App
 from aftersale.runtime.backtest import Plan, scoring_instants
 from aftersale.runtime.calibrating import calibrate, calibrated
 from aftersale.runtime.cards import kept_cards
+from aftersale.runtime.estimating import estimate
+from aftersale.runtime.facts import ROWS_AT_ONCE, facts
 from aftersale.runtime.flowing import flow
 from aftersale.runtime.intake import take_in
 from aftersale.runtime.parallel import backtest_in_parts
+from aftersale.runtime.said import said_of, table
 from aftersale.runtime.scoring import (
     after,
     changes,
@@ -141,7 +145,14 @@ def test_scores_are_kept_told_once_and_begin_journeys(app: App) -> None:
     for card in done.cards:
         kept = app.lake.scores(card.name)
         assert kept is not None
-        assert app.lake.run(kept[0]).num_rows == card.rows
+        rows_of = app.lake.run(kept[0])
+        assert rows_of.num_rows == card.rows
+        assert dict(Counter(rows_of["step"].to_pylist())) == card.steps
+        assert rows_of["reason_1"].null_count == 0
+    one = app.lake.columns(points[0].limit(1))["customer"].tolist()[0]
+    mine = said_of(app.lake, one)
+    assert {"churn", "next_order", "health"} <= {row.score for row in mine}
+    assert [row for row in mine if not (row.reasons and row.low <= row.value <= row.high)] == []
     with app.store.read() as tx:
         cards = kept_cards(tx)
     assert cards is not None
@@ -185,6 +196,29 @@ def test_no_score_sees_the_future(app: App, tmp_path: Path) -> None:
     )
     assert mine == theirs
     assert len(mine) > 100
+
+
+@pytest.mark.slow
+def test_customers_who_are_read_in_parts_are_told_the_same(app: App) -> None:
+    """A history that is too large for the engine at once gives the same scores."""
+    with app.store.read() as tx:
+        world = app.worlds.now(tx)
+    zone = world.programme.policy.zone
+    flow(app.store, app.lake, zone)
+    extent = app.lake.extent()
+    assert extent is not None
+    some = sum(extent.rows.values()) // 3
+    whole, in_parts = (
+        facts(app.lake, LIVE, zone, world.catalogue, at_once=rows) for rows in (ROWS_AT_ONCE, some)
+    )
+    for one, other in zip(estimate(whole), estimate(in_parts), strict=True):
+        mine, theirs = (
+            table(said, known.items).sort_by([("customer", "ascending"), ("product", "ascending")])
+            for said, known in ((one, whole), (other, in_parts))
+        )
+        told = ["customer", "product", "band", "step", "reason_1"]
+        assert mine.select(told) == theirs.select(told)
+        assert mine["value"].to_numpy() == pytest.approx(theirs["value"].to_numpy(), rel=1e-6)
 
 
 @pytest.mark.slow
@@ -256,8 +290,20 @@ def events_of(count: int, *, customers: int, days: int, amount: str = "10.00") -
         (300, 40, 1, "10.00"),
         (300, 40, 300, "0.00"),
         (300, 40, 300, "-5.00"),
+        (300, 40, 900, "10.00"),
+        (20_000, 1, 300, "10.00"),
     ],
-    ids=["nothing", "one order", "one customer", "one order each", "one day", "free", "negative"],
+    ids=[
+        "nothing",
+        "one order",
+        "one customer",
+        "one order each",
+        "one day",
+        "free",
+        "negative",
+        "in the future",
+        "all by one",
+    ],
 )
 def test_whatever_the_shop_there_are_scores_or_reasons(
     tmp_path: Path, count: int, customers: int, days: int, amount: str
@@ -273,8 +319,11 @@ def test_whatever_the_shop_there_are_scores_or_reasons(
         assert kept is not None
         rows = app.lake.run(kept[0])
         assert rows.num_rows == card.rows
-        for name in ("value", "low", "high"):
-            assert np.isfinite(rows[name].to_numpy()).all()
+        value, low, high = (rows[name].to_numpy() for name in ("value", "low", "high"))
+        assert np.isfinite(value).all()
+        assert (low <= value).all()
+        assert (value <= high).all()
+        assert set(rows["step"].to_pylist()) <= STEPS.keys()
         assert card.verdict == "on" or (card.why and not card.rows)
 
 

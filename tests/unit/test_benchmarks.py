@@ -73,6 +73,14 @@ def test_a_small_measurement_of_churn_is_learnt_and_compared() -> None:
     assert "regression_ratio" in line or "scikit-learn" in line["no_baseline"]
 
 
+def test_small_measurements_of_forecasts_stand_beside_what_others_do() -> None:
+    order, lasts = measured("next-order-1m", "run-out-1m", "--quick", "--events", "60000")
+    assert (order["way"], order["customers"], order["unit"]) == ("both", 3_000, "s")
+    assert order["regression_apart"] < 0.1 if "regression_apart" in order else order["no_baseline"]
+    assert lasts["pairs"] > 3_000
+    assert lasts["value"] > 0
+
+
 def judged(*arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.judge", "--json", *arguments],

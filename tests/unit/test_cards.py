@@ -157,6 +157,24 @@ def test_a_season_is_known_by_a_year_before():
     assert not season(customer[:20], day[:20], 599, 90).known
 
 
+def test_a_small_first_year_does_not_outvote_a_great_last_one():
+    """Eighty customers are too few to show the season that two thousand do a year later."""
+    rates = [*[0.4] * 8, 0.9, 0.9, 0.9, *[0.4] * 9]
+    few, before = shop(rates, people=80, seed=8)
+    customer, day = shop(rates, people=2_000)
+    assert not season(few, before, 605, 90).marked
+    both = np.concatenate([few, customer + 80]), np.concatenate([before, day + 365])
+    told = season(*both, 970, 90)
+    assert (told.known, told.marked) == (2, True)
+
+
+def test_years_that_contradict_each_other_are_no_season():
+    """Thrice as many a year ago and a third two years ago."""
+    rates = [*[0.6] * 8, 0.2, 0.2, 0.2, *[0.6] * 9, *[0.4] * 2, *[1.2] * 3, *[0.4] * 8]
+    customer, day = shop(rates)
+    assert not season(customer, day, 240 + 2 * 365, 90).marked
+
+
 def test_growth_is_no_season():
     """Who had just bought is asked alone: new customers of each month make no difference."""
     customer, day = shop([0.4] * 20, people=1_200)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aftersale.models import churn, logistic, next_purchase
+from aftersale.models import churn, logistic, medians, next_purchase
 from aftersale.models.buying import Buying
 from aftersale.models.chances import area, measure
 from aftersale.models.churn import BANDS, FLAGS, REASONS, WAYS, learn, score
@@ -434,7 +434,7 @@ def test_a_median_line_finds_the_median_and_not_the_mean():
     dice = fixed(9)
     values = dice.normal(size=(5_000, 1))
     logs = 3 + 0.5 * values[:, 0] + dice.exponential(1, 5_000)
-    _, line = next_purchase._median_line(values, logs, 1.0)
+    _, line = medians.fit(values, logs, 1.0)
     assert line[0] == pytest.approx(3 + np.log(2), abs=0.08)
     assert line[1] == pytest.approx(0.5, abs=0.05)
 

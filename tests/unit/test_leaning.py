@@ -77,8 +77,10 @@ def test_nobody_and_customers_that_are_all_alike_are_no_error() -> None:
 
 def test_a_standing_is_the_share_of_the_others_below() -> None:
     """Equal values stand alike; one alone stands at nothing."""
-    assert standing(np.array([1.0, 2.0, 2.0, 9.0, 5.0])).tolist() == [0, 0.25, 0.25, 1, 0.75]
-    assert standing(np.array([4.0])).tolist() == [0]
+    values = np.array([1.0, 2.0, 2.0, 9.0, 5.0])
+    assert standing(values, values).tolist() == [0, 0.25, 0.25, 1, 0.75]
+    assert standing(values, np.array([0.5, 2.1, 10.0])).tolist() == [0, 0.75, 1]
+    assert standing(np.array([4.0]), np.array([4.0])).tolist() == [0]
 
 
 def signals(*rows: tuple[int, int, str, int | None, str]) -> ibis.expr.types.Table:

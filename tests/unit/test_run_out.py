@@ -175,7 +175,8 @@ def test_nothing_after_the_day_is_seen_and_nothing_is_not_a_number(rows, until):
     assert np.isfinite(seen.days).all()
     assert (seen.low <= seen.days).all()
     assert (seen.days <= seen.high).all()
-    assert all(seen.reasons(n) for n in range(len(seen.days)))
+    why = seen.drivers()
+    assert all(why.of(n) for n in range(len(seen.days)))
 
 
 @given(ROWS)

@@ -91,10 +91,15 @@ def models(
 
 def _proof(card: "Card") -> list[str | Table]:
     """What a card holds beside its line."""
+    from aftersale.models.scores import STEPS
+
     proof = card.proof
     shown: list[str | Table] = []
     if card.learnt[0]:
         shown.append(f"Learnt from {card.learnt[0]} to {card.learnt[1]}.")
+    if card.steps:
+        steps = ", ".join(f"{STEPS[step]} for {number}" for step, number in card.steps.items())
+        shown.append(f"It rests mostly on {steps}.")
     if proof.bins:
         rows = [(f"{b.said:.1%}", f"{b.came:.1%}", f"{b.error:.1%}", b.rows) for b in proof.bins]
         shown += [f"Said and came ({proof.of}):", Table(("said", "came", "chance", "rows"), rows)]

@@ -192,3 +192,6 @@ _LAYS: dict[str, Callable[[Rows, _Head, Entry], None]] = {
     "support.ticket_resolved": _ticket,
     "survey.answered": _answered,
 }
+
+KINDS = tuple(sorted(_LAYS))
+"""Types of entries that give rows."""

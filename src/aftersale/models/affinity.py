@@ -74,6 +74,12 @@ class Leading(msgspec.Struct, frozen=True):
     """Of what the customer will do; with the bounds that hold it nine times of ten."""
     low: Numbers
     high: Numbers
+    own: Numbers
+    """Share of its own points."""
+    acts: Numbers
+    """As many order lines as its points come to."""
+    weight: Numbers
+    """How much of what is said is its own, 0 to 1; the rest is the shop's."""
     names: tuple[str, ...]
 
 
@@ -172,9 +178,8 @@ def leading(model: Affinity, points: Points, parts: Sequence[Sequence[str]]) -> 
     weight = total / (total + model.pull)
     share = weight * own + (1 - weight) * shares[chosen]
     reach = TAIL * np.sqrt(share * (1 - share) / ((total + model.pull) / AN_ACT + 1))
-    return Leading(
-        customer, chosen, share, np.maximum(share - reach, 0), np.minimum(share + reach, 1), names
-    )
+    low, high = np.maximum(share - reach, 0), np.minimum(share + reach, 1)
+    return Leading(customer, chosen, share, low, high, own, total / AN_ACT, weight, names)
 
 
 def _tree(parts: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], Whole]:

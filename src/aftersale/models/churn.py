@@ -32,6 +32,7 @@ from aftersale.models.chances import (
     correction,
     measure,
 )
+from aftersale.models.drivers import together
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
 from aftersale.models.rhythms import FAMILIES, Others, Rhythms, rhythms
@@ -67,7 +68,7 @@ REASONS = {
     EXPECTED: "what BG/NBD expects of its purchases so far",
 }
 """What can move a probability, in plain words; further numbers are named as they came in."""
-_REASON_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}
+REASON_OF = {name: family for family, (_, names) in FAMILIES.items() for name in names.split()}
 
 LEAST_PAST = 30
 """Days of history before a day from which something is learnt."""
@@ -141,6 +142,8 @@ class Scores(msgspec.Struct, frozen=True):
     push: Numbers
     """(customers, 3): by how much, in logits of churn, against the mean customer."""
     reasons: tuple[str, ...]
+    frequency: Whole
+    """Repeat purchase days."""
     version: str
 
     def told(self, place: int) -> list[str]:
@@ -289,7 +292,8 @@ def score(
         band=(churn > low).astype(np.int64) + (churn > high),
         drivers=drivers,
         push=push,
-        reasons=tuple(_reasons(model.names)),
+        reasons=_reasons(model.names),
+        frequency=seen.frequency,
         version=model.version,
     )
 
@@ -401,22 +405,15 @@ def _plain_logits(model: Churn, seen: Rhythms) -> tuple[Numbers, Numbers, Number
     return np.full(rows, logit), np.full(rows, error), nothing
 
 
-def _reasons(names: Sequence[str]) -> dict[str, int]:
-    """Reason → its place, in the order of the names."""
-    found: dict[str, int] = {}
-    for name in names:
-        found.setdefault(_REASON_OF.get(name, name), len(found))
-    return found
+def _reasons(names: Sequence[str]) -> tuple[str, ...]:
+    """The reasons of these names, in their order."""
+    return tuple(dict.fromkeys(REASON_OF.get(name, name) for name in names))
 
 
 def _by_reason(model: Churn, parts: Numbers) -> Numbers:
     """What each reason adds: all of its numbers, and their not being known."""
-    places = _reasons(model.names)
     names = (*model.names, *(model.names[blank] for blank in model.learnt.blanks))
-    found = np.zeros((len(parts), len(places)))
-    for column, name in enumerate(names):
-        found[:, places[_REASON_OF.get(name, name)]] += parts[:, column]
-    return found
+    return together(parts, [REASON_OF.get(name, name) for name in names])[1]
 
 
 def _drivers(parts: Numbers) -> tuple[Whole, Numbers]:

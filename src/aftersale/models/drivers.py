@@ -46,6 +46,15 @@ def pushed(push: Numbers, raises: Sequence[str], lowers: Sequence[str]) -> Drive
     return Drivers((*raises, *lowers), found)
 
 
+def together(parts: Numbers, names: Sequence[str]) -> tuple[tuple[str, ...], Numbers]:
+    """The different names in their order, and by row the sum of the parts of each."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    found = np.zeros((len(parts), len(places)))
+    for column, name in enumerate(names):
+        found[:, places[name]] += parts[:, column]
+    return tuple(places), found
+
+
 def counted(columns: Sequence[Whole], say: Callable[..., str]) -> tuple[tuple[str, ...], Whole]:
     """Words for each row of some whole numbers, each different row put into words once.
 

@@ -85,12 +85,20 @@ def fit(first: Sums, second: Sums) -> Leaning:
     return msgspec.structs.replace(found, off="the mean of all tells the other half as well")
 
 
+def own_share(model: Leaning, seen: Sums) -> Numbers:
+    """How much of what is told of each customer is its own, 0 to 1; the rest is everybody's."""
+    if model.between <= 0:
+        return np.zeros(len(seen.count))
+    own = model.between / (model.between + model.within / np.maximum(seen.count, 1))
+    found: Numbers = np.where(seen.count > 0, own, 0.0)
+    return found
+
+
 def tell(model: Leaning, seen: Sums) -> tuple[Numbers, Numbers]:
     """The leaning of each customer, and how far the truth lies from it nine times of ten."""
     if model.between <= 0:
         return np.full(len(seen.count), model.mean), np.zeros(len(seen.count))
-    own = model.between / (model.between + model.within / np.maximum(seen.count, 1))
-    own = np.where(seen.count > 0, own, 0.0)
+    own = own_share(model, seen)
     mean = seen.total / np.maximum(seen.count, 1)
     left = np.sqrt(model.between * (1 - own))
     return model.mean + own * (mean - model.mean), TAIL * left
@@ -125,8 +133,10 @@ def of_the_whole(correlation: float) -> float:
     return max(2 * correlation / (1 + correlation), 0.0) if correlation > -1 else 0.0
 
 
-def standing(values: Numbers) -> Numbers:
-    """The share of the others with a lower value, equal ones alike; 0 where there is one alone."""
-    ordered = np.sort(values)
-    below: Whole = np.searchsorted(ordered, values, "left")
-    return below / max(len(values) - 1, 1)
+def standing(values: Numbers, of: Numbers) -> Numbers:
+    """Where each of some numbers stands among values: the share of the others that is lower.
+
+    Equal ones stand alike, at 0 what is alone, and at 1 what is above all.
+    """
+    below: Whole = np.searchsorted(np.sort(values), of, "left")
+    return np.minimum(below / max(len(values) - 1, 1), 1)

@@ -7,13 +7,16 @@ own past, or there is too little to learn from, the closed form alone. There the
 the same for everybody, must be beaten; otherwise nothing is told, with the reason.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aftersale.models import buying, logistic
+from aftersale.models import buying, logistic, medians
 from aftersale.models.buying import Buying, Whole
-from aftersale.models.churn import HORIZON, LEAST_PAST, Purchases
+from aftersale.models.churn import HORIZON, LEAST_PAST, REASON_OF, REASONS, Purchases
+from aftersale.models.drivers import Drivers, pushed, together
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic
 from aftersale.models.rhythms import Rhythms, rhythms
@@ -38,10 +41,6 @@ ENOUGH_RETURNS = 100
 """Customers that came back within the horizon, below which nothing is learnt."""
 ENOUGH_JUDGED = 30
 _EARLIER = (0, 15, 30, 45, 60)
-_PENALTY = 30.0
-_STEPS = 60
-_NARROWEST = 0.05
-"""Logarithm of days below which a distance counts as this, for its inverse is a weight."""
 
 
 class Nearness(msgspec.Struct, frozen=True):
@@ -85,6 +84,9 @@ class Days(msgspec.Struct, frozen=True):
     """One of ten buys before."""
     late: Numbers
     """One of ten buys after."""
+    frequency: Whole
+    """Repeat purchase days."""
+    why: Drivers = Drivers()
 
 
 def learn(purchases: Purchases, until: int, *, horizon: int = HORIZON) -> NextPurchase:
@@ -119,10 +121,37 @@ def tell(model: NextPurchase, purchases: Purchases) -> Days:
     """The days of everybody who bought up to the model's day; nobody's without a way."""
     if model.way == "none":
         nothing = np.zeros(0)
-        return Days(np.zeros(0, np.int64), nothing, nothing, nothing)
+        nobody = np.zeros(0, np.int64)
+        return Days(nobody, nothing, nothing, nothing, nobody)
     seen = rhythms(*purchases, model.until)
     middle = _middle(model, model.way, seen)
-    return Days(seen.customer, middle, *_bounds(model, seen, middle))
+    bounds = _bounds(model, seen, middle)
+    return Days(seen.customer, middle, *bounds, seen.frequency, _drivers(model, seen))
+
+
+def _drivers(model: NextPurchase, seen: Rhythms) -> Drivers:
+    """What makes the day of each later or sooner than that of the mean customer."""
+    if model.way == "closed-form":
+
+        def middle(of: Rhythms) -> Numbers:
+            found: Numbers = np.log(_closed_form(model.buying, of, model.horizon, 0.5))
+            return found
+
+        own, level = middle(seen), np.ones(len(seen.customer))
+        often = msgspec.structs.replace(seen, frequency=level * seen.frequency.mean())
+        known = msgspec.structs.replace(seen, age=level * seen.age.mean())
+        push = np.column_stack([own - middle(often), own - middle(known)])
+        return _directed(("how often it bought", "how long it is known"), push)
+    table = logistic.columns(model.shaped, _table(seen, model.buying, model.horizon))
+    parts = table * np.array(model.line[1:])
+    columns = (*seen.names, "expected", "expected")
+    columns = (*columns, *(columns[blank] for blank in model.shaped.blanks))
+    names, sums = together(parts - parts.mean(0), [REASON_OF.get(name, name) for name in columns])
+    return _directed([REASONS.get(name, name) for name in names], sums)
+
+
+def _directed(names: Sequence[str], push: Numbers) -> Drivers:
+    return pushed(push, [f"{name}: later" for name in names], [f"{name}: sooner" for name in names])
 
 
 def _bounds(model: NextPurchase, seen: Rhythms, middle: Numbers) -> tuple[Numbers, Numbers]:
@@ -201,7 +230,7 @@ def _fit(purchases: Purchases, until: int, horizon: int) -> NextPurchase:
     values = np.vstack([table for table, _ in found])
     days = np.log(np.concatenate([after for _, after in found]))
     # The views share customers, so all of them together weigh as one.
-    shaped, line = _median_line(values, days, 1 / len(found))
+    shaped, line = medians.fit(values, days, 1 / len(found))
     return msgspec.structs.replace(begun, way="both", shaped=shaped, line=line)
 
 
@@ -272,23 +301,3 @@ def _own_gap(seen: Rhythms, horizon: int) -> Numbers:
     since = np.expm1(seen.values[:, seen.names.index("since")])
     found: Numbers = np.clip(gap - since, 1.0, horizon)
     return found
-
-
-def _median_line(
-    values: Numbers, days: Numbers, weight: float
-) -> tuple[Logistic, tuple[float, ...]]:
-    """Median regression with a ridge, by weighted least squares with the distances inverted.
-
-    Schlossmacher 1973, "An Iterative Technique for Absolute Deviations Curve Fitting".
-    """
-    shaped = logistic.shaped(values)
-    table = np.column_stack([np.ones(len(values)), logistic.columns(shaped, values)])
-    toll = np.full(table.shape[1], _PENALTY)
-    toll[0] = 1e-9
-    line = np.zeros(table.shape[1])
-    line[0] = float(np.median(days))
-    for _ in range(_STEPS):
-        near = weight * 0.5 / np.maximum(np.abs(days - table @ line), _NARROWEST)
-        weighed = table * near[:, None]
-        line = np.linalg.solve(weighed.T @ table + np.diag(toll), weighed.T @ days)
-    return shaped, tuple(line.tolist())

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from aftersale.models.buying import Whole
+from aftersale.models.drivers import Drivers, counted, told, where
 from aftersale.models.gammas import Numbers
 from aftersale.models.lifecycle import survivor_quantile
 from aftersale.models.sample import sample
@@ -92,19 +93,19 @@ class RunOut(msgspec.Struct, frozen=True):
     """Why nobody should act on it; empty where it earns its place."""
     version: str = VERSION
 
-    def reasons(self, n: int) -> tuple[str, ...]:
-        """Why pair `n` is expected when it is, the weightiest first."""
-        level = LEVELS[self.level[n]]
-        said = {
-            "own": f"{self.gaps[n]} own repeats of the item",
-            "customer": "the customer's repeats of other items",
-            "item": "repeats of the item by others",
-            "supply": "the days that one unit lasts by the catalogue",
-            "shop": "repeats of other items by others",
-            "default": "nothing but the default",
-        }[level]
-        rest = (f"drawn to what others do, {self.days[n]:.0f} days",) if level == "own" else ()
-        return (said, *rest, *((self.off,) if self.off else ()))
+    def drivers(self) -> Drivers:
+        """Why each pair is expected when it is."""
+        words = (
+            "", "its repeats of other items", "repeats of the item by others",
+            "the days that one unit lasts by the catalogue", "repeats of other items by others",
+            "nothing but the default",
+        )  # fmt: skip
+        own = self.level == 0
+        repeats, which = counted([self.gaps], lambda n: f"{n} own repeats" if n > 1 else "1 repeat")
+        rest = (words, np.where(own, -1, self.level))
+        return told(
+            (repeats, np.where(own, which, -1)), rest, where(own, "drawn to what others do")
+        )
 
 
 class Judgement(msgspec.Struct, frozen=True):

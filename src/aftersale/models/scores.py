@@ -16,6 +16,14 @@ from aftersale.kernel.instants import DAY
 from aftersale.models.chances import Bin
 from aftersale.models.gammas import Numbers
 
+STEPS = {
+    "customer": "its own past",
+    "segment": "customers like it",
+    "shop": "all customers",
+    "default": "no past at all",
+}
+"""Step of the ladder, the nearest first → what that is which says most of a customer's score."""
+
 
 class Score(msgspec.Struct, frozen=True):
     """One score: what it is, and from which step on a move of it is told."""
@@ -109,6 +117,8 @@ class Card(msgspec.Struct, frozen=True):
     learnt: tuple[str, str] = ("", "")
     """First and last day (YYYY-MM-DD) of what it learnt from; empty where it learnt nothing."""
     proof: Proof = Proof()
+    steps: dict[str, int] = {}
+    """Step of the ladder (`STEPS`) → rows that rest on it."""
     season: str = ""
     """A warning that the days ahead are not like those that it learnt from."""
 

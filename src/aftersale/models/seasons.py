@@ -5,6 +5,10 @@ few to come back, after it too many. How many of those who had just bought came 
 days of earlier years, against the days before them, tells that in advance; who had just bought is
 asked alone, because a shop that grows, or has stopped growing, has another mix of customers each
 season. It is a warning and moves no score.
+
+Years are put together by how much each of them can tell, and by how much they differ (a model with
+random effects, DerSimonian and Laird 1986, "Meta-analysis in clinical trials"): a first year of
+few customers does not outvote those of many, and years that contradict each other say nothing.
 """
 
 import math
@@ -13,12 +17,14 @@ import msgspec
 import numpy as np
 
 from aftersale.models.buying import Whole
+from aftersale.models.gammas import Numbers
 
 YEAR = 365
 MARKED = 1.25
 """Times as many, or as few, from which on it is a season."""
 _SURE = 2.0
 """Standard errors by which the logarithm of the ratio must lie beyond that of one."""
+_LEAST = 1e-6
 _ENOUGH = 50
 """Customers who had just bought, below which a year says nothing."""
 
@@ -30,9 +36,9 @@ class Season(msgspec.Struct, frozen=True):
     """Years that could be looked at."""
     ratio: float = 1.0
     """Share that came back in the days ahead over that in as many days before them, a year ago;
-    over several years the geometric mean."""
+    over several years the geometric mean by weight."""
     marked: bool = False
-    """Whether every one of the years shows it, beyond chance."""
+    """Whether the years show it, beyond chance."""
 
 
 def needs(horizon: int) -> int:
@@ -43,7 +49,7 @@ def needs(horizon: int) -> int:
 def season(customer: Whole, day: Whole, until: int, horizon: int) -> Season:
     """The horizon after `until`, by the purchases (one place each) of earlier years."""
     ratios: list[float] = []
-    sure = True
+    errors: list[float] = []
     first = int(day.min(initial=until))
     for year in range(1, 1 + max(until - 2 * horizon - first, 0) // YEAR):
         at = until - year * YEAR
@@ -51,14 +57,26 @@ def season(customer: Whole, day: Whole, until: int, horizon: int) -> Season:
         if min(ahead[1], before[1]) < _ENOUGH:
             break
         (later, more), (sooner, fewer) = (_share(came, asked) for came, asked in (ahead, before))
-        ratio, error = math.log(later / sooner), math.sqrt(more + fewer)
-        sure = sure and abs(ratio) > max(math.log(MARKED), _SURE * error)
-        ratios.append(ratio)
+        ratios.append(math.log(later / sooner))
+        errors.append(more + fewer)
     if not ratios:
         return Season()
-    mean = float(np.mean(ratios))
-    alike = all(ratio * mean > 0 for ratio in ratios)
-    return Season(len(ratios), math.exp(mean), sure and alike)
+    mean, error = _together(np.array(ratios), np.array(errors))
+    marked = abs(mean) > max(math.log(MARKED), _SURE * error)
+    return Season(len(ratios), math.exp(mean), marked)
+
+
+def _together(ratio: Numbers, variance: Numbers) -> tuple[float, float]:
+    """Mean over the years and its standard error (DerSimonian and Laird 1986, section 3)."""
+    # Where everybody came there is hardly any variance, and no year may weigh without bounds.
+    variance = np.maximum(variance, _LEAST)
+    weight = 1 / variance
+    mean = float(np.average(ratio, weights=weight))
+    off = float((weight * (ratio - mean) ** 2).sum())
+    spread = weight.sum() - (weight**2).sum() / weight.sum()
+    between = max((off - (len(ratio) - 1)) / spread, 0.0) if spread > 0 else 0.0
+    weight = 1 / (variance + between)
+    return float(np.average(ratio, weights=weight)), float(1 / math.sqrt(weight.sum()))
 
 
 def _share(came: int, asked: int) -> tuple[float, float]:

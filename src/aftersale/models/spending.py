@@ -107,6 +107,16 @@ def fit(count: Whole, mean: Numbers) -> Spending:
     )
 
 
+def either(count: Whole, mean: Numbers, flat_for: str) -> tuple[Spending, str]:
+    """The model of these customers, and why it is that of customers who are all alike.
+
+    `flat_for` is such a reason that is known already; empty where there is none.
+    """
+    found = fit(count, mean)
+    why = flat_for or ("" if found.fitted else FLAGS[found.flags[0]])
+    return (flat(count, mean) if why else found), why
+
+
 def flat(count: Whole, mean: Numbers) -> Spending:
     """The model of customers who are all alike: everybody is expected to spend the shop's mean.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aftersale.models import buying, spending
 from aftersale.models.buying import Buying, Whole
+from aftersale.models.drivers import Drivers, pushed
 from aftersale.models.gammas import Numbers
 from aftersale.models.spending import Spending
 
@@ -27,6 +28,7 @@ SURE = 0.9
 TAIL = NormalDist().inv_cdf((1 + SURE) / 2)
 
 _NUDGE = 1e-4
+_LEAST = 1e-9
 _PLACES = np.linspace(-8.0, 8.0, 16_001)
 _BELOW = np.array([erfc(-place / sqrt(2)) / 2 for place in _PLACES.tolist()])
 """The share of a standard normal below each place."""
@@ -195,6 +197,26 @@ class Scoring:
             value=value,
             variance=np.maximum(late * second - value**2, 0.0),
         )
+
+
+def drivers(worth: Worth, buyers: Buyers) -> Drivers:
+    """Why each customer is worth more or less than the mean one.
+
+    The value is a product (still there, purchases if so, spend), so the logarithms of its parts
+    add up. Who bought once is there for certain by the model, which says nothing of it.
+    """
+    alive, purchases, value = (
+        np.log(np.maximum(part, _LEAST)) for part in (worth.alive, worth.purchases, worth.value)
+    )
+    parts = np.column_stack([alive, purchases - alive, value - purchases])
+    parts[buyers.frequency == 0, 0] = 0.0
+    push = parts - parts.mean(0) if len(parts) else parts
+    push[buyers.frequency == 0, 0] = 0.0
+    return pushed(
+        push,
+        ("likely still there", "buys often", "spends much on an order"),
+        ("long silent by its own rhythm", "buys seldom", "spends little on an order"),
+    )
 
 
 def spread_of_estimates(

@@ -107,3 +107,11 @@ class Lake(Protocol):
         Where they have a column `customer`, without the erased.
         """
         ...
+
+    def scores_of(self, customer: CustomerId) -> dict[str, tuple[list[dict[str, Any]], Instant]]:
+        """Name → the rows that the newest scores have of the customer, and as of when they are.
+
+        Names of which there are none are left out, and so is whoever was erased. It takes no
+        engine.
+        """
+        ...

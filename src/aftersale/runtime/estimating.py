@@ -8,7 +8,6 @@ from time import perf_counter
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from aftersale.customers.purchases import IN_ANOTHER_CURRENCY
@@ -34,7 +33,9 @@ from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.scores import SCORES, Card, Proof, Window
 from aftersale.models.value import Scoring, summarise
+from aftersale.models.value import drivers as worthwhile
 from aftersale.runtime.facts import PARTS_OF_HEALTH, Facts
+from aftersale.runtime.said import CUSTOMER, DEFAULT, SEGMENT, SHOP, Said
 from aftersale.runtime.valuing import DISCOUNT
 
 SHARES = (0.2, 0.4, 0.6, 0.8)
@@ -48,32 +49,15 @@ BANDS = {
 }
 """Where the second and the third band begin."""
 
+OWN = 0.5
+"""Share of what is said that must be a customer's own for it to rest on the customer."""
+
 Clock = Callable[[], float]
 
 _UNNAMED = {
     "affinity": "no product names a category",
     "brand_affinity": "no product names a brand",
 }
-
-
-class Said(msgspec.Struct, frozen=True):
-    """What one model says."""
-
-    card: Card
-    customer: Whole
-    value: Numbers
-    band: Whole
-    """Place in the score's bands; empty for a score without."""
-    item: Whole
-    """Place in `Facts.items`; empty for a score of a customer alone."""
-    low: Numbers
-    high: Numbers
-    """The bounds that hold the value nine times of ten."""
-    reasons: tuple[str, ...] = ()
-    reason: NDArray[np.int64] = np.zeros((0, 0), np.int64)
-    """(rows, 3): places in `reasons`, the weightiest first, -1 for none."""
-    names: tuple[str, ...] = ()
-    """What `band` names where the score has no bands of its own."""
 
 
 def estimate(
@@ -95,40 +79,13 @@ def estimate(
             began = clock()
             said = _MODELS[name](known, ask)
             seconds, rows = clock() - began, len(said.customer)
-            card = msgspec.structs.replace(said.card, rows=rows, seconds=seconds)
+            card = msgspec.structs.replace(
+                said.card, rows=rows, seconds=seconds, steps=said.steps()
+            )
             found[name] = msgspec.structs.replace(said, card=card)
         return found[name]
 
     return [ask(name) for name in SCORES if name in only]
-
-
-def table(said: Said, known: Facts) -> pa.Table:
-    """The scores as they are kept: customer, product, value, band, low, high and reasons."""
-    bands = SCORES[said.card.name].bands or said.names
-    rows = len(said.customer)
-
-    def words(places: NDArray[np.int64], names: tuple[str, ...]) -> pa.Array:
-        """The names at the places, nothing for -1."""
-        codes = pa.array(places.astype(np.int32), mask=places < 0)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
-
-    nothing = np.full(rows, -1)
-    columns = {
-        "customer": pa.array(said.customer, pa.int64()),
-        "product": words(said.item if len(said.item) else nothing, known.items).fill_null(""),
-        "value": pa.array(said.value, pa.float64()),
-        "band": words(said.band if len(said.band) else nothing, bands).fill_null(""),
-        "low": pa.array(said.low, pa.float64()),
-        "high": pa.array(said.high, pa.float64()),
-    }
-    for n in range(said.reason.shape[1]):
-        columns[f"reason_{n + 1}"] = words(said.reason[:, n], said.reasons)
-    return pa.table(columns)
-
-
-def _silent(card: Card) -> Said:
-    whole, numbers = np.zeros(0, np.int64), np.zeros(0)
-    return Said(card, whole, numbers, whole, whole, numbers, numbers)
 
 
 def _date(day: int) -> str:
@@ -149,7 +106,7 @@ def _season(known: Facts, days: int) -> str:
         return why + f"{seasons.needs(days)} days of history" if day.size else ""
     if not found.marked:
         return ""
-    past = "a year ago" if found.known == 1 else f"in each of the last {found.known} years"
+    past = "a year ago" if found.known == 1 else f"over the last {found.known} years"
     many = "more" if found.ratio > 1 else "fewer"
     return (
         f"{past}, {found.ratio:.2g} times as many of those who had just bought came back in these "
@@ -177,19 +134,34 @@ def _churn(known: Facts, _: "_Ask") -> Said:
         season=_season(known, model.horizon),
     )  # fmt: skip
     if model.way == "none":
-        return _silent(card)
+        return Said(card)
     scores = churn.score(model, known.purchases)
+    names = [churn.REASONS.get(reason, reason) for reason in scores.reasons]
+    lowers = len(names) * ((scores.push < 0) & (scores.drivers >= 0))
     return Said(
         card,
         scores.customer,
         scores.churn,
-        scores.band,
-        np.zeros(0, np.int64),
         scores.low,
         scores.high,
-        tuple(churn.REASONS.get(reason, reason) for reason in scores.reasons),
-        scores.drivers,
+        _rests(scores.frequency) if model.way != "base-rate" else _everywhere(SHOP, scores.churn),
+        scores.band,
+        why=drivers.Drivers(_risks(names), scores.drivers + lowers),
     )
+
+
+def _risks(names: Collection[str]) -> tuple[str, ...]:
+    """The words of reasons that raise a risk, then of those that lower it."""
+    return tuple(f"{name}: {what} the risk" for what in ("raises", "lowers") for name in names)
+
+
+def _rests(frequency: Whole) -> Whole:
+    """Who bought again has a rhythm of its own; who did not is told what such customers do."""
+    return np.where(frequency > 0, CUSTOMER, SEGMENT)
+
+
+def _everywhere(step: int, rows: Numbers) -> Whole:
+    return np.full(len(rows), step)
 
 
 def _proof(of: str, model: churn.Churn | contract_churn.ContractChurn) -> Proof:
@@ -225,24 +197,19 @@ def _contract_churn(known: Facts, _: "_Ask") -> Said:
         proof=_proof(f"the end of a contract within {model.horizon} days", model),
     )  # fmt: skip
     if model.way == "none":
-        return _silent(card)
+        return Said(card)
     scores = contract_churn.score(model, told, purchases)
-    names = contract_churn.NAMES.values()
-    why = drivers.pushed(
-        scores.push,
-        [f"{name}: raises the risk" for name in names],
-        [f"{name}: lowers the risk" for name in names],
-    )
+    words = _risks(contract_churn.NAMES.values())
+    half = len(words) // 2
     return Said(
         card,
         scores.customer,
         scores.churn,
-        scores.band,
-        np.zeros(0, np.int64),
         scores.low,
         scores.high,
-        why.words,
-        why.place,
+        _everywhere(CUSTOMER if model.way == "learned" else SHOP, scores.churn),
+        scores.band,
+        why=drivers.pushed(scores.push, words[:half], words[half:]),
     )
 
 
@@ -275,10 +242,10 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
         card,
         days.customer,
         instants(days.middle),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int64),
         instants(days.early),
         instants(days.late),
+        _rests(days.frequency),
+        why=days.why,
     )
 
 
@@ -305,7 +272,7 @@ def _value(known: Facts, _: "_Ask") -> Said:
         ),
     )  # fmt: skip
     if judged.off:
-        return _silent(card)
+        return Said(card)
     customers, buyers = summarise(customer, day, amount, known.day)
     rows = buying.distinct(buyers.frequency, buyers.recency, buyers.age)
     model = buying.fit(rows)
@@ -314,21 +281,23 @@ def _value(known: Facts, _: "_Ask") -> Said:
     value, low, high = (np.zeros(len(customers)) for _ in range(3))
     band = np.zeros(len(customers), np.int64)
     versions = [_version(model)]
-    for currency, mine in sorted(known.currencies.items()):
-        chosen = _among(customers, mine)
+    why = drivers.Drivers(place=np.full((len(customers), drivers.MOST), -1))
+    for currency, some_of in sorted(known.currencies.items()):
+        chosen = _among(customers, some_of)
         some = buyers.some(chosen)
-        spend = spending.fit(some.paid_days, some.paid_mean)
-        if judged.spend_off or not spend.fitted:
-            spend = spending.flat(some.paid_days, some.paid_mean)
+        spend = spending.either(some.paid_days, some.paid_mean, judged.spend_off)[0]
         worth = Scoring(some).worth(model, spend, discount=DISCOUNT)
         unit = 10 ** exponent(currency)
         value[chosen] = worth.value / unit
         low[chosen], high[chosen] = (end / unit for end in worth.bounds())
         cuts = np.quantile(worth.value, SHARES, method="lower")
         band[chosen] = np.searchsorted(cuts, worth.value, "right")
+        mine = worthwhile(worth, some)
+        why.place[chosen] = mine.place
+        why = drivers.Drivers(mine.words, why.place)
         versions.append(_version(spend))
     card = msgspec.structs.replace(card, version=digest16(*versions).hex()[:12])
-    return Said(card, customers, value, band, np.zeros(0, np.int64), low, high)
+    return Said(card, customers, value, low, high, _rests(buyers.frequency), band, why=why)
 
 
 def _rivalled(rows: buying.Rows) -> str:
@@ -355,21 +324,27 @@ def _run_out(known: Facts, _: "_Ask") -> Said:
         proof=Proof(within=judged.within, within_goal=0.9) if judged.judged else Proof(),
     )  # fmt: skip
     if judged.off:
-        return _silent(card)
+        return Said(card)
     found = run_out.forecast(
         run_out.gaps_of(customer, item, day, quantity, known.day), known.supply
     )
     # Who bought an item once may never want it again: only repeats tell that it is used up.
     own = found.gaps > 0
+    why = found.drivers()
     return Said(
         card,
         found.customer[own],
         found.days[own],
-        np.zeros(0, np.int64),
-        found.item[own],
         found.low[own],
         found.high[own],
+        _RUN_OUT_STEPS[found.level[own]],
+        item=found.item[own],
+        why=drivers.Drivers(why.words, why.place[own]),
     )
+
+
+_RUN_OUT_STEPS = np.array([CUSTOMER, CUSTOMER, SEGMENT, SHOP, SHOP, DEFAULT])
+"""Step of each of `run_out.LEVELS`."""
 
 
 def _leaning(name: str) -> "_Model":
@@ -380,25 +355,54 @@ def _leaning(name: str) -> "_Model":
         model = leaning.fit(first, second)
         card = _by_halves(name, model, model.off, "look at its band and not at the number")
         if model.off:
-            return _silent(card)
-        value, reach = leaning.tell(model, first + second)
+            return Said(card)
+        seen = first + second
+        value, reach = leaning.tell(model, seen)
+        step = np.where(leaning.own_share(model, seen) >= OWN, CUSTOMER, SHOP)
         low, high = value - reach, value + reach
         if name == "engagement":
             # Nobody does something every week, so how much is much is told by the others.
-            ends = (np.searchsorted(np.sort(value), end) / len(value) for end in (low, high))
-            value, (low, high) = leaning.standing(value), ends
+            value, low, high = (leaning.standing(value, of) for of in (value, low, high))
         least, most = (1.0, 5.0) if name == "satisfaction" else (0.0, 1.0)
         return Said(
             card,
             customer,
             value,
-            np.searchsorted(BANDS[name], value, "right"),
-            np.zeros(0, np.int64),
             np.clip(low, least, most),
             np.clip(high, least, most),
+            step,
+            np.searchsorted(BANDS[name], value, "right"),
+            why=drivers.told(_OBSERVED[name](seen), drivers.where(step == SHOP, _LITTLE)),
         )
 
     return say
+
+
+def _of(what: str) -> Callable[[leaning.Sums], tuple[tuple[str, ...], Whole]]:
+    """In how many of the observations something was so."""
+
+    def say(seen: leaning.Sums) -> tuple[tuple[str, ...], Whole]:
+        columns = [np.rint(column).astype(np.int64) for column in (seen.total, seen.count)]
+        return drivers.counted(columns, what.format)
+
+    return say
+
+
+def _opinions(seen: leaning.Sums) -> tuple[tuple[str, ...], Whole]:
+    tenths = np.rint(10 * seen.total / np.maximum(seen.count, 1)).astype(np.int64)
+    return drivers.counted(
+        [seen.count.astype(np.int64), tenths],
+        lambda number, mean: f"opinions: {number}, {mean / 10:.1f} of 5 on average",
+    )
+
+
+_LITTLE = "little is known of it, so it is near the mean of all"
+_OBSERVED = {
+    "engagement": _of("something done in {} of {} weeks"),
+    "satisfaction": _opinions,
+    "price_sensitivity": _of("{} of {} orders with a discount or a code"),
+}
+"""Score → what was seen of each customer, in words."""
 
 
 def _by_halves(
@@ -425,21 +429,41 @@ def _affinity(name: str) -> "_Model":
         off = model.off if points.names else _UNNAMED[name]
         card = _by_halves(name, model, off, "look at what it names and not at the number")
         if off:
-            return _silent(card)
+            return Said(card)
         ways = [one.split("/") if name == "affinity" else (one,) for one in points.names]
         found = affinity.leading(model, points, ways)
+        step = np.where(found.weight >= OWN, CUSTOMER, SHOP)
+        share, lines = (
+            np.rint(column).astype(np.int64)
+            for column in (100 * found.own, np.minimum(found.acts, _MANY))
+        )
         return Said(
             card,
             found.customer,
             found.share,
-            found.name,
-            np.zeros(0, np.int64),
             found.low,
             found.high,
+            step,
+            found.name,
+            why=drivers.told(
+                drivers.counted([share], lambda n: f"{n} % of all that it looked at and bought"),
+                drivers.counted([lines], _as_lines),
+                drivers.where(step == SHOP, _LITTLE),
+            ),
             names=found.names,
         )
 
     return say
+
+
+_MANY = 50
+
+
+def _as_lines(number: int) -> str:
+    if not number:
+        return "it did less than one order line is worth"
+    least = "at least " if number == _MANY else ""
+    return f"it did as much as {least}{number} order {'line' if number == 1 else 'lines'}"
 
 
 def _health(known: Facts, ask: "_Ask") -> Said:
@@ -453,24 +477,38 @@ def _health(known: Facts, ask: "_Ask") -> Said:
         0.0,
     )  # fmt: skip
     if not told:
-        return _silent(card)
+        return Said(card)
     customer = np.unique(np.concatenate([one.customer for one in told]))
     ends, number = np.zeros((3, len(customer))), np.zeros(len(customer))
-    for one in told:
+    push, step = np.zeros((len(customer), len(told))), np.zeros(len(customer), np.int64)
+    for column, one in enumerate(told):
         place = np.searchsorted(customer, one.customer)
         number[place] += 1
-        for row, values in enumerate(_as_health(one)):
+        step[place] = np.maximum(step[place], one.step)
+        scales = _as_health(one)
+        push[place, column] = scales[0] - scales[0].mean()
+        for row, values in enumerate(scales):
             ends[row, place] += values
     value, low, high = ends / number
+    better, worse = ([_HEALTHY[one.card.name][n] for one in told] for n in (0, 1))
     return Said(
         card,
         customer,
         value,
-        np.searchsorted(BANDS["health"], value, "right"),
-        np.zeros(0, np.int64),
         low,
         high,
+        step,
+        np.searchsorted(BANDS["health"], value, "right"),
+        why=drivers.pushed(push, better, worse),
     )
+
+
+_HEALTHY = {
+    "churn": ("likely to buy again", "likely to stay away"),
+    "satisfaction": ("more content than most", "less content than most"),
+    "engagement": ("does more than most", "does less than most"),
+}
+"""Part of health → what makes it better, and what makes it worse."""
 
 
 def _as_health(part: Said) -> tuple[Numbers, Numbers, Numbers]:

@@ -4,14 +4,15 @@ Only what had happened by then, so the same call tells what is known today and w
 in the past; and only as far as the scores that are wanted need it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import Any
+from itertools import pairwise
 
 import ibis
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis.expr.types import Table
 
 from aftersale.catalogue.product import Catalogue, Product
@@ -39,11 +40,20 @@ from aftersale.runtime.past import past
 PARTS_OF_HEALTH = ("churn", "satisfaction", "engagement")
 """Scores of which health is the mean."""
 _OF_LINES = frozenset({"run_out", "affinity", "brand_affinity"})
+ROWS_AT_ONCE = 20_000_000
+"""Orders, lines and signals, for which the engine's thousand megabytes are enough."""
 _TREE = pa.schema({"product": pa.string(), "node": pa.string()})
 _CHOICES: dict[str, Callable[[Product], str]] = {
     "affinity": lambda product: product.category.strip("/"),
     "brand_affinity": lambda product: product.brand,
 }
+
+_OBSERVED: dict[str, Callable[[Table, Table, Instant], Table]] = {
+    "engagement": leanings.active_weeks,
+    "satisfaction": lambda _, signals, until: leanings.opinions(signals, until),
+    "price_sensitivity": lambda stands, _, until: leanings.discounted(stands, until),
+}
+"""Score → what is observed of each customer, from the orders that stand and the signals."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -85,48 +95,25 @@ def facts(
     catalogue: Catalogue,
     *,
     wanted: Collection[str] = SCORES.keys(),
+    at_once: int = ROWS_AT_ONCE,
 ) -> Facts:
-    """Read what happened up to the instant, as far as the scores that are wanted need it."""
+    """Read what happened up to the instant, as far as the scores that are wanted need it.
+
+    `at_once`: rows of the history from which on the customers are read in parts.
+    """
     history = past(lake, until)
-    with ExitStack() as stack:
-        of = parts(history, until, lambda table: stack.enter_context(lake.held(table)))
-        told = kept(history, until, of)
-        bought = stack.enter_context(
-            lake.held(told.select("customer", "at", "day", "currency", "total", "paid"))
-        )
-        totals = totals_of(bought, given_back(history, of.stands, until))
-        main = lake.run(totals.order_by("customer"))
-        currencies = ibis.memtable(main.select(["customer", "currency"]))
-        days = lake.columns(paid_days(bought, currencies))
-        bought_lines = kept_lines(history, until, of)
-        if not _OF_LINES.isdisjoint(wanted):
-            bought_lines = stack.enter_context(
-                lake.held(bought_lines.select("customer", "at", "product", "day", "quantity"))
-            )
-        else:
-            bought_lines = bought_lines.limit(0)
-        lines = lake.run(bought_lines.select("customer", "product", "day", "quantity"))
-        signals = history["signals"]
-        observed: dict[str, Callable[[], Table]] = {
-            "engagement": lambda: leanings.active_weeks(of.stands, signals, until),
-            "satisfaction": lambda: leanings.opinions(signals, until),
-            "price_sensitivity": lambda: leanings.discounted(of.stands, until),
-        }
-        needed = {*wanted, *(PARTS_OF_HEALTH if "health" in wanted else ())}
-        sums = {
-            name: _sums(lake.columns(read())) for name, read in observed.items() if name in needed
-        }
-        counted = affinity.acts(bought_lines, signals, until)
-        points = {
-            name: _points(lake, counted, catalogue, name) for name in _CHOICES if name in needed
-        }
-        promised = contracts.tellings(signals if "contract_churn" in needed else signals.limit(0))
-        told_of = lake.run(promised)
-        categories = None
-        if "affinity" in needed:
-            tree = ibis.memtable(pa.table(affinity.branches(catalogue), schema=_TREE))
-            categories = lake.run(affinity.affinities(counted, tree).order_by("customer", "node"))
-    product = lines["product"].combine_chunks().dictionary_encode()
+    extent = lake.extent()
+    rows = sum(extent.rows.values()) if extent is not None else 0
+    needed = {*wanted, *(PARTS_OF_HEALTH if "health" in wanted else ())}
+    some = [
+        _read(lake, part, until, catalogue, needed)
+        for part in _parts(lake, history, max(1, -(-rows // at_once)))
+    ]
+    read = {name: pa.concat_tables([one.pop(name) for one in some]) for name in list(some[0])}
+    days, main, lines = read["days"], read["totals"], read["lines"]
+    order = pc.sort_indices(main["customer"])
+    main = main.take(order)
+    product = lines["product"].unify_dictionaries().combine_chunks()
     items = tuple(product.dictionary.to_pylist())
     currency = main["currency"].combine_chunks().dictionary_encode()
     codes, customers = currency.indices.to_numpy(zero_copy_only=False), main["customer"].to_numpy()
@@ -135,9 +122,9 @@ def facts(
         day=day_number(until, zone),
         zone=zone,
         purchases=(
-            days["customer"].astype(np.int64),
-            days["day"].astype(np.int64),
-            days["amount"].astype(np.float64),
+            days["customer"].to_numpy().astype(np.int64, copy=False),
+            days["day"].to_numpy().astype(np.int64),
+            days["amount"].to_numpy().astype(np.float64, copy=False),
         ),
         totals=(customers, *(main[name].to_numpy() for name in ("orders", "last_at", "revenue"))),
         currencies={
@@ -151,25 +138,94 @@ def facts(
             lines["quantity"].to_numpy(),
         ),
         items=items,
-        observed=sums,
-        points=points,
-        contracts=_contracts(told_of, zone),
-        categories=categories,
+        observed={name: _sums(read[name]) for name in _OBSERVED if name in read},
+        points={name: _points(read.get(name)) for name in _CHOICES if name in needed},
+        contracts=_contracts(read["contracts"], zone),
+        categories=read.get("categories"),
         supply=np.array([catalogue.get(item).supply_days for item in items]),
     )
 
 
-def _points(lake: Lake, told: Table, catalogue: Catalogue, name: str) -> Points:
-    """What was counted for the categories or brands of the catalogue."""
-    chosen = {p.id: _CHOICES[name](p) for p in catalogue.products.values() if _CHOICES[name](p)}
-    nothing = np.zeros(0)
-    if not chosen:
-        return Points(nothing.astype(np.int64), nothing.astype(np.int64), nothing, nothing, ())
+def _parts(lake: Lake, history: "dict[str, Table]", number: int) -> "list[dict[str, Table]]":
+    """The history by stretches of customers: all that is asked is asked of one customer.
+
+    Stretches of ids, and not each so manieth: customers who came at one time lie together.
+    """
+    if number == 1:
+        return [history]
+    last = max(
+        int(lake.columns(table.customer.max().fill_null(0).name("last"))["last"][0])
+        for table in history.values()
+    )
+    ends = [last * n // number for n in range(number + 1)]
+    return [
+        {
+            name: table.filter((table.customer > after) & (table.customer <= upto))
+            for name, table in history.items()
+        }
+        for after, upto in pairwise(ends)
+    ]
+
+
+def _read(
+    lake: Lake, history: "dict[str, Table]", until: Instant, catalogue: Catalogue, needed: set[str]
+) -> dict[str, pa.Table]:
+    """What the facts are made of, as the engine gives it."""
+    found: dict[str, pa.Table] = {}
+    with ExitStack() as stack:
+        of = parts(history, until, lambda table: stack.enter_context(lake.held(table)))
+        told = kept(history, until, of)
+        bought = stack.enter_context(
+            lake.held(told.select("customer", "at", "day", "currency", "total", "paid"))
+        )
+        found["totals"] = lake.run(totals_of(bought, given_back(history, of.stands, until)))
+        currencies = ibis.memtable(found["totals"].select(["customer", "currency"]))
+        found["days"] = lake.run(paid_days(bought, currencies))
+        bought_lines = kept_lines(history, until, of)
+        if not _OF_LINES.isdisjoint(needed):
+            bought_lines = stack.enter_context(
+                lake.held(bought_lines.select("customer", "at", "product", "day", "quantity"))
+            )
+        else:
+            bought_lines = bought_lines.limit(0)
+        lines = lake.run(bought_lines.select("customer", "product", "day", "quantity"))
+        place = lines.schema.get_field_index("product")
+        found["lines"] = lines.set_column(place, "product", lines["product"].dictionary_encode())
+        signals = history["signals"]
+        for name, observe in _OBSERVED.items():
+            if name in needed:
+                found[name] = lake.run(observe(of.stands, signals, until))
+        counted = affinity.acts(bought_lines, signals, until)
+        for name, choice in _CHOICES.items():
+            chosen = {p.id: word for p in catalogue.products.values() if (word := choice(p))}
+            if name in needed and chosen:
+                found[name] = _halves(lake, counted, chosen)
+        promised = contracts.tellings(signals if "contract_churn" in needed else signals.limit(0))
+        found["contracts"] = lake.run(promised)
+        if "affinity" in needed:
+            tree = ibis.memtable(pa.table(affinity.branches(catalogue), schema=_TREE))
+            found["categories"] = lake.run(
+                affinity.affinities(counted, tree).order_by("customer", "node")
+            )
+    return found
+
+
+def _halves(lake: Lake, told: Table, chosen: dict[str, str]) -> pa.Table:
+    """What was counted for the categories or brands, by product → its category or brand."""
     choices = ibis.memtable(
         pa.table({"product": pa.array(chosen, pa.string()), "choice": list(chosen.values())})
     )
     found = lake.run(affinity.halves(told, choices))
-    word = found["choice"].combine_chunks().dictionary_encode()
+    place = found.schema.get_field_index("choice")
+    return found.set_column(place, "choice", found["choice"].dictionary_encode())
+
+
+def _points(found: pa.Table | None) -> Points:
+    """The same as arrays; of None, of nobody."""
+    nothing = np.zeros(0)
+    if found is None:
+        return Points(nothing.astype(np.int64), nothing.astype(np.int64), nothing, nothing, ())
+    word = found["choice"].unify_dictionaries().combine_chunks()
     # Names in their own order, so that the engine's order of rows makes no difference.
     names, place = np.unique(np.array(word.dictionary.to_pylist(), object), return_inverse=True)
     code = place[word.indices.to_numpy(zero_copy_only=False)] if len(names) else place[:0]
@@ -195,11 +251,12 @@ def _contracts(told: pa.Table, zone: str) -> Tellings:
     )
 
 
-def _sums(columns: Mapping[str, Any]) -> tuple[Whole, Sums, Sums]:
+def _sums(found: pa.Table) -> tuple[Whole, Sums, Sums]:
     """The halves as they come from the engine, by customer."""
-    order = np.argsort(columns["customer"], kind="stable")
+    customer = found["customer"].to_numpy()
+    order = np.argsort(customer, kind="stable")
     first, second = (
-        Sums(*(columns[f"{what}_{half}"][order] for what in ("count", "total", "squares")))
+        Sums(*(found[f"{what}_{half}"].to_numpy()[order] for what in ("count", "total", "squares")))
         for half in (0, 1)
     )
-    return columns["customer"][order].astype(np.int64), first, second
+    return customer[order].astype(np.int64), first, second

@@ -26,11 +26,12 @@ from aftersale.runtime.app import App
 from aftersale.runtime.calibrating import calibrate
 from aftersale.runtime.cards import keep_cards
 from aftersale.runtime.collector import without_collector
-from aftersale.runtime.estimating import estimate, table
+from aftersale.runtime.estimating import estimate
 from aftersale.runtime.facts import Facts, facts
 from aftersale.runtime.flowing import flow
 from aftersale.runtime.intake import is_past, own_entry
 from aftersale.runtime.past import past
+from aftersale.runtime.said import table
 from aftersale.turn.programme import World
 
 TOLD_AT_ONCE = 10_000
@@ -88,7 +89,7 @@ def score(
     if until is None:
         before = told_before(lake, now)
         for one in said:
-            kept = table(one, known)
+            kept = table(one, known.items)
             lake.put_scores(one.card.name, kept, now)
             if one.card.name in wanted:
                 changed = changes(one.card.name, before, kept)
@@ -223,7 +224,7 @@ def scored_then(
     for at in sorted(instants) if wanted else ():
         known = facts_of(lake, world, at, wanted)
         for one in estimate(known, only=wanted):
-            changed = changes(one.card.name, before, table(one, known))
+            changed = changes(one.card.name, before, table(one, known.items))
             before = after(before, one.card.name, changed)
             for customer, body in bodies(one.card, changed):
                 found.setdefault(customer, []).append(

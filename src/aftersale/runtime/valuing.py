@@ -292,12 +292,7 @@ class _Part:
         self.buyers = buyers
         self.model = model
         self.terms = terms
-        self.spend = spending.fit(buyers.paid_days, buyers.paid_mean)
-        self.flat = flat
-        if not flat and not self.spend.fitted:
-            self.flat = spending.FLAGS[self.spend.flags[0]]
-        if self.flat:
-            self.spend = spending.flat(buyers.paid_days, buyers.paid_mean)
+        self.spend, self.flat = spending.either(buyers.paid_days, buyers.paid_mean, flat)
 
     def told(self, gathered: Gathered) -> InCurrency:
         scoring = Scoring(self.buyers)

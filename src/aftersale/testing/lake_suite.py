@@ -165,6 +165,20 @@ class LakeSuite:
         assert found is not None
         assert (lake.columns(found[0])["score"].tolist(), found[1]) == ([0.2], START + DAY)
 
+    def test_what_scores_have_of_one_customer(self, lake: Lake) -> None:
+        """By name, with the instant of each; nothing of the erased and of the unknown."""
+        lake.begin(ZONE)
+        assert lake.scores_of(7) == {}
+        lake.put_scores("churn", pa.table({"customer": [7, 8, 7], "score": [0.1, 0.2, 0.3]}), START)
+        lake.put_scores("value", pa.table({"customer": [8], "score": [5.0]}), START + DAY)
+        lake.put_scores("shop", pa.table({"score": [1.0]}), START)
+        mine = [{"customer": 7, "score": 0.1}, {"customer": 7, "score": 0.3}]
+        assert lake.scores_of(7) == {"churn": (mine, START)}
+        assert lake.scores_of(8).keys() == {"churn", "value"}
+        assert lake.scores_of(9) == {}
+        lake.forget([7])
+        assert lake.scores_of(7) == {}
+
     def test_beginning_again_leaves_nothing(self, lake: Lake) -> None:
         """Rows, scores and erasures are gone."""
         lake.begin(ZONE)

@@ -22,6 +22,7 @@ from aftersale.models import lifecycle
 from aftersale.models.scores import SCORES
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.explaining import Told, explain_customer, find_customer, reading_of
+from aftersale.runtime.said import OfOne, said_of
 from aftersale.runtime.valuing import kept_worth
 from aftersale.segments.states import state
 from aftersale.turn.programme import World
@@ -98,10 +99,31 @@ class Head(msgspec.Struct, frozen=True):
     state: str = ""
     evidence: tuple[str, ...] = ()
     """The signals that show the state."""
-    scores: list[tuple[str, str, str, Instant]] = []
-    """Score, value and band as decisions see them, and since when."""
+    scores: list["Score"] = []
     segments: list[str] = []
     """Of the programme, that the customer is in."""
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What a model says of the customer, and what decisions see of that."""
+
+    title: str
+    value: str = ""
+    """As everybody was scored last; empty where nothing was said then."""
+    band: str = ""
+    low: str = ""
+    """It lies between `low` and `high` nine times of ten."""
+    high: str = ""
+    step: str = ""
+    """On whose past it rests: customer, segment, shop or default."""
+    reasons: tuple[str, ...] = ()
+    version: str = ""
+    until: Instant = 0
+    """As of when it was said; 0: it was not."""
+    told: str = ""
+    """As decisions see it; empty where they see none."""
+    told_band: str = ""
+    told_at: Instant = 0
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -257,7 +279,7 @@ def _head(pages: Pages, tx: Transaction, number: CustomerId, world: World, now: 
         worth=_ahead(tx, world, number, facts, now),
         state=found.name if (found := state(reading)) else "",
         evidence=found.evidence if found else (),
-        scores=_scores(facts, reading.whereabouts.zone),
+        scores=_scores(facts, said_of(pages.app.lake, number), reading.whereabouts.zone),
         segments=[
             segment.name
             for segment in pages.app.worlds.compiled(tx, world.programme.version).segments
@@ -266,18 +288,36 @@ def _head(pages: Pages, tx: Transaction, number: CustomerId, world: World, now: 
     )
 
 
-def _scores(profile: Profile, zone: str) -> list[tuple[str, str, str, Instant]]:
-    """What models told of the customer; of a product with its number."""
-    found = []
+def _scores(profile: Profile, said: Sequence[OfOne], zone: str) -> list[Score]:
+    """What models said last and what they told of the customer; of a product with its number."""
+
+    def shown(name: str, value: float) -> str:
+        return day(round(value), zone) if SCORES[name].type == "instant" else f"{value:.3g}"
+
+    found: dict[str, Score] = {}
+    for one in said:
+        title = one.score.replace("_", " ")
+        found[f"{one.score}/{one.product}".rstrip("/")] = Score(
+            f"{title}, {one.product}" if one.product else title,
+            shown(one.score, one.value),
+            one.band,
+            shown(one.score, one.low),
+            shown(one.score, one.high),
+            one.step,
+            one.reasons,
+            one.version,
+            one.until,
+        )
     for key, told in sorted(profile.scores.items()):
         name, _, product = key.partition("/")
         if told.value is None or name not in SCORES:
             continue
-        instant = SCORES[name].type == "instant"
-        value = day(round(told.value), zone) if instant else f"{told.value:.3g}"
         title = name.replace("_", " ")
-        found.append((f"{title}, {product}" if product else title, value, told.band, told.at))
-    return found
+        mine = found.get(key) or Score(f"{title}, {product}" if product else title)
+        found[key] = msgspec.structs.replace(
+            mine, told=shown(name, told.value), told_band=told.band, told_at=told.at
+        )
+    return list(found.values())
 
 
 def _ahead(

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from aftersale.delivery.reasons import send_words
 from aftersale.kernel.instants import DAY, Instant
+from aftersale.models.scores import STEPS
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
 from aftersale.runtime.explaining import world_now
@@ -180,6 +181,7 @@ def environment() -> Environment:
         "stage_titles": words.STAGE_TITLES,
         "stage_meanings": words.STAGE_MEANINGS,
         "kind_titles": words.KIND_TITLES,
+        "steps": STEPS,
         "is_healthy": words.is_healthy,
         "menu": MENU,
         "ranges": RANGES,

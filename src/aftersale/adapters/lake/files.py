@@ -75,6 +75,16 @@ def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(rest)
 
 
+def rows_of(path: Path, customer: CustomerId) -> list[dict[str, Any]]:
+    """The rows of one customer; none, where the file has no customers."""
+    if "customer" not in parquet.read_schema(path).names:
+        return []
+    found: list[dict[str, Any]] = parquet.read_table(
+        path, filters=[("customer", "=", customer)]
+    ).to_pylist()
+    return found
+
+
 def read(path: Path) -> Iterator[pa.Table]:
     """What a file holds, a row group's worth at a time."""
     with parquet.ParquetFile(path) as file:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 4_000_000
 """A file of more rows is not put together with others."""
 
+_TRIES = 3
+
 NAMES = ("orders", "lines", "undone", "signals", "scored", "merges")
 
 
@@ -217,6 +219,24 @@ class FolderLake:
         word = f"scores_{name}_{manifest.generation}"
         table = self._reader().files(word, [self.folder / found.path])
         return except_for(table, manifest.pending), found.as_of
+
+    def scores_of(self, customer: CustomerId) -> dict[str, tuple[list[dict[str, Any]], Instant]]:
+        """Name → what the newest scores have of the customer, and as of when they are."""
+        from aftersale.adapters.lake.files import rows_of
+
+        for _ in range(_TRIES):
+            manifest = read_manifest(self.folder)
+            if manifest is None or customer in manifest.erased:
+                return {}
+            try:
+                found = {
+                    name: (rows_of(self.folder / some.path, customer), some.as_of)
+                    for name, some in manifest.scores.items()
+                }
+            except FileNotFoundError:  # newer ones have just taken their place
+                continue
+            return {name: some for name, some in found.items() if some[0]}
+        raise Operational("the scores are being replaced", hint="try again when that is done")
 
     def _manifest(self) -> Manifest:
         found = read_manifest(self.folder)

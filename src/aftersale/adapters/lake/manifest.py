@@ -10,8 +10,8 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 
-LAYOUT = 3
-"""Of the folder and of the tables; a lake of another layout counts as none and is made again."""
+LAYOUT = 4
+"""Of the folder, the tables and the scores; a lake of another layout is none and made again."""
 
 MANIFEST = "manifest.json"
 
