@@ -28,7 +28,7 @@ class Server:
                 tx.api_keys.add(kept)
                 self.keys[kind] = text
         app.store.close()
-        self.url = ""
+        self.url = self.sign_in = ""
         self._home = database or str(folder)
         self._process: subprocess.Popen[str] | None = None
 
@@ -51,7 +51,8 @@ class Server:
             text=True,
         )
         assert self._process.stdout is not None
-        self.url = json.loads(self._process.stdout.readline())["data"]["url"]
+        told = json.loads(self._process.stdout.readline())["data"]
+        self.url, self.sign_in = told["url"], told["sign_in"]
 
     def end(self, how: int = signal.SIGTERM) -> int:
         """Ask it to end, or kill it; its exit code."""

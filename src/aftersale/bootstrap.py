@@ -160,6 +160,7 @@ def build(
         clock.now,
         settings.public_url,
         reopen or partial(open_store, settings),
+        partial(open_app, settings),
         open_lake(settings),
     )
 

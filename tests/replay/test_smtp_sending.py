@@ -52,10 +52,13 @@ def shop(
         channels={"email": smtp},
     )
     worker = Worker(whole.store, whole.worlds, whole.turns, sending)
-    app = App(
-        whole.home, whole.store, whole.worlds, whole.turns, sending, worker,
-        lambda: NOON, "https://shop.example", whole.reopen, whole.lake,
-    )  # fmt: skip
+    app = msgspec.structs.replace(
+        whole,
+        sending=sending,
+        worker=worker,
+        system_now=lambda: NOON,
+        public_url="https://shop.example",
+    )
     app.worker.once(LIVE)
     rows = [
         {

@@ -249,16 +249,17 @@ def _scored(app: "App") -> dict[str, Any]:
 
 
 def _backtested(app: "App") -> dict[str, Any]:
-    from aftersale.cli.trying import keep_backtest, summary_of
+    from aftersale.cli.trying import summary_of
     from aftersale.runtime.backtest import Plan
     from aftersale.runtime.explaining import world_now
     from aftersale.runtime.parallel import backtest_in_parts
+    from aftersale.web.report import keep_report
 
     with app.store.read() as tx:
         world = world_now(tx, app.worlds)
     plan = Plan(LAST_DAY - BACKTESTED, LAST_DAY)
     result = backtest_in_parts(app, world, plan, processes=2)
-    keep_backtest(app, result, plan)
+    keep_report(app, result, plan)
     times = {"from": format_instant(plan.start), "to": format_instant(plan.end)}
     return {**summary_of(result, plan, world.programme.version), **times}
 

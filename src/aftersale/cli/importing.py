@@ -11,7 +11,7 @@ from aftersale.cli.answer import DONE, IN_PART, Answer, Here, Table, command
 from aftersale.kernel.errors import Refusal
 
 if TYPE_CHECKING:
-    from aftersale.adapters.sources.mapping import Consent, Kind, Mapping
+    from aftersale.adapters.sources.mapping import Kind, Mapping
     from aftersale.ledger.importing import ImportReport, Source
 
 group = typer.Typer(help="Read orders, events or products from files.", no_args_is_help=True)
@@ -44,8 +44,6 @@ ConsentIs = Annotated[
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where a row was rejected.")]
-BASES = ("opt-in", "double-opt-in", "soft-opt-in")
-CHANNELS = ("email", "sms", "push")
 
 
 @command(group, "orders")
@@ -65,12 +63,12 @@ def orders(
     A killed import goes on where it stopped when it is run again; importing the same file twice
     changes nothing.
     """
-    from aftersale.adapters.sources.tables import OrderSource
+    from aftersale.adapters.sources.opening import open_source
 
     read, place = _mapping(file, mapping, "orders", needed=True)
     assert read is not None
     read = _with_consent(here, read, consent, dry_run=dry_run)
-    source = OrderSource(file, read, mapping_place=place)
+    source = open_source("orders", file, read, place)
     return _run(here, source, How(file, dry_run, rejects, history, strict))
 
 
@@ -90,7 +88,7 @@ def events(  # noqa: PLR0913 - each is an option of the command
     strict: Strict = False,
 ) -> Answer:
     """Import events: JSON Lines in the inbound form, or a table with a mapping."""
-    from aftersale.adapters.sources.jsonl import EventTableSource, JsonEventSource
+    from aftersale.adapters.sources.opening import open_source
     from aftersale.kernel.zones import is_zone
 
     if zone and not is_zone(zone):
@@ -101,11 +99,7 @@ def events(  # noqa: PLR0913 - each is an option of the command
             code=2,
         )
     read, place = _mapping(file, mapping, "events", needed=False)
-    found: Source = (
-        JsonEventSource(file, source=source, zone=zone)
-        if read is None
-        else EventTableSource(file, read, mapping_place=place)
-    )
+    found = open_source("events", file, read, place, source=source, zone=zone)
     return _run(here, found, How(file, dry_run, rejects, history, strict))
 
 
@@ -120,11 +114,11 @@ def products(
     strict: Strict = False,
 ) -> Answer:
     """Import facts about products; what products.csv of the programme says stands above them."""
-    from aftersale.adapters.sources.products import ProductSource
+    from aftersale.adapters.sources.opening import open_source
 
     read, place = _mapping(file, mapping, "products", needed=True)
     assert read is not None
-    source = ProductSource(file, read, mapping_place=place)
+    source = open_source("products", file, read, place)
     return _run(here, source, How(file, dry_run, rejects, history=False, strict=strict))
 
 
@@ -152,8 +146,10 @@ def _mapping(
 
 def _with_consent(here: Here, mapping: "Mapping", given: str, *, dry_run: bool) -> "Mapping":
     """The mapping with the consent that was named, or that the person names when asked."""
+    from aftersale.adapters.sources.opening import consent_named
+
     if given:
-        return msgspec.structs.replace(mapping, consent=_consent(given))
+        return msgspec.structs.replace(mapping, consent=consent_named(given, "--consent"))
     if mapping.consent is not None:
         return mapping
     if here.terminal and not dry_run:
@@ -163,29 +159,13 @@ def _with_consent(here: Here, mapping: "Mapping", given: str, *, dry_run: bool) 
             "  soft-opt-in   they bought, were told and did not object: marketing by e-mail\n"
             "  opt-in        each of them agreed, and you can prove it"
         )
-        return msgspec.structs.replace(mapping, consent=_consent(here.ask("Consent:") or "none"))
+        said = here.ask("Consent:") or "none"
+        return msgspec.structs.replace(mapping, consent=consent_named(said, "--consent"))
     here.warn(
         "the mapping has no [consent]: these customers were taken without one, so they get no "
         "marketing until they consent (--consent says it)"
     )
     return mapping
-
-
-def _consent(text: str) -> "Consent | None":
-    from aftersale.adapters.sources.mapping import Consent
-
-    if text == "none":
-        return None
-    basis, _, channel = text.lower().partition(":")
-    channel = channel or "email"
-    if basis not in BASES or channel not in CHANNELS:
-        raise Refusal(
-            f"{text!r} is no consent",
-            where="--consent",
-            hint=f"write none, or one of {', '.join(BASES)} with a channel: soft-opt-in:email",
-            code=2,
-        )
-    return Consent(basis, channel)
 
 
 class How(msgspec.Struct, frozen=True):

@@ -11,17 +11,13 @@ import typer
 
 from aftersale.cli.answer import DONE, FAILED, Answer, Here, Table, command
 from aftersale.kernel.errors import Refusal
-from aftersale.kernel.instants import DAY, Instant, format_instant, parse_instant
+from aftersale.kernel.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
     from aftersale.events.event import Entry
     from aftersale.runtime.app import App
     from aftersale.runtime.backtest import Backtested, Plan
     from aftersale.turn.programme import World
-    from aftersale.web.report import Report
-
-HALF_YEAR = 182 * DAY
-REACTIONS = ("none", "recorded", "drawn")
 
 
 def try_backtest(
@@ -54,19 +50,28 @@ def try_backtest(
     ] = None,
 ) -> Answer:
     """Show what the programme would have said in your own past. Nothing is sent."""
-    from aftersale.runtime.backtest import Plan
+    from aftersale.runtime.backtest import REACTIONS, plan_of
     from aftersale.runtime.parallel import backtest_in_parts
+    from aftersale.web.report import keep_report
 
     _one_of(reactions, REACTIONS, "--reactions")
     app = here.app()
     world = _world(app, draft)
     if journey:
         _known_journey(journey, world)
-    plan = Plan(*_period(app, start, end), reactions=reactions)
-    result = backtest_in_parts(app, world, plan, processes=processes or os.cpu_count() or 1)
+    with app.store.read() as tx:
+        plan = plan_of(tx, start, end, reactions)
+    with here.bar("backtest") as progress:
+        result = backtest_in_parts(
+            app,
+            world,
+            plan,
+            processes=processes or os.cpu_count() or 1,
+            tell=lambda phase, done, total: progress(done, total),
+        )
     summary = summary_of(result, plan, world.programme.version)
     if draft is None:
-        keep_backtest(app, result, plan)
+        keep_report(app, result, plan)
     data = {
         **summary,
         "from": format_instant(plan.start),
@@ -76,26 +81,6 @@ def try_backtest(
     if journey:
         data["journeys"] = {n: c for n, c in data["journeys"].items() if n == journey}
     return Answer(data, shown_backtest(data))
-
-
-def keep_backtest(app: "App", result: "Backtested", plan: "Plan") -> "Report":
-    """Keep a backtest in the store for the pages and for going live; as people read it."""
-    from aftersale.web.report import report_of
-
-    with app.store.write() as tx:
-        compiled = app.worlds.compiled(tx, app.worlds.newest(tx))
-        journeys = compiled.programme.journeys
-        report = report_of(
-            result,
-            plan,
-            shop=compiled.shop.name,
-            titles={name: journey.title or name for name, journey in journeys.items()},
-            zone=compiled.programme.policy.zone,
-            demo=bool(tx.meta.get("demo")),
-        )
-        hours = {"busiest_hour": result.busiest_hour, "programme": compiled.programme.version}
-        tx.meta.set("backtest", {**msgspec.to_builtins(report, str_keys=True), **hours})
-    return report
 
 
 def summary_of(result: "Backtested", plan: "Plan", version: int) -> dict[str, Any]:
@@ -216,18 +201,6 @@ def _world(app: "App", draft: Path | None) -> "World":
         )
         marks = [entry for kind in CONCERNS_ALL for entry in tx.ledger.everybodys(kind)]
         return world_of(compiled, sorted(marks, key=lambda entry: entry.position), {})
-
-
-def _period(app: "App", start: str, end: str) -> tuple[Instant, Instant]:
-    with app.store.read() as tx:
-        newest = tx.ledger.newest_at()
-    if newest is None:
-        raise Refusal("there is no past to play", hint="aftersale import orders FILE --map MAPPING")
-    until = parse_instant(end, zone="UTC") if end else newest + 1
-    since = parse_instant(start, zone="UTC") if start else until - HALF_YEAR
-    if since >= until:
-        raise Refusal("the period ends before it begins", where="--from, --to", code=2)
-    return since, until
 
 
 def try_replay(

@@ -33,6 +33,8 @@ class App(msgspec.Struct, frozen=True):
     public_url: str
     reopen: Callable[[], Store]
     """Opens the same store again, for another process."""
+    anew: Callable[[], "App"]
+    """Opens the same installation again, for another process."""
     lake: Lake
     """The history as tables; it need not be there."""
 

@@ -5,7 +5,7 @@ could be known then. It is the code that runs live. What it cannot tell is said 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import groupby
 from operator import attrgetter
@@ -20,8 +20,9 @@ from aftersale.events.vocabulary import CalibrationFitted, MessageEvent
 from aftersale.gates.chain import NAMES
 from aftersale.gates.standing import is_key
 from aftersale.kernel.draw import draw
+from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import CustomerId
-from aftersale.kernel.instants import HOUR, WEEK, Instant
+from aftersale.kernel.instants import DAY, HOUR, WEEK, Instant, parse_instant
 from aftersale.models import calibration
 from aftersale.models.calibration import Calibration
 from aftersale.models.fit import Fitting
@@ -42,6 +43,10 @@ SCORE_EVERY = 4 * WEEK
 """How often a backtest has everybody scored anew. A shop does it every night, which here would
 take as long as all nights together."""
 
+HALF_YEAR = 182 * DAY
+REACTIONS = ("none", "recorded", "drawn")
+TOLD_EVERY = 500
+"""Customers after which is told how many were read."""
 OPEN_RATE, CLICK_RATE = 0.35, 0.05
 """Of drawn reactions, where the merchant's own history has too few messages."""
 
@@ -104,10 +109,28 @@ class Backtested(msgspec.Struct):
         return max((plan.end - plan.start) / WEEK, 1e-9)
 
 
+def plan_of(tx: Transaction, start: str, end: str, reactions: str = "none") -> Plan:
+    """What is asked with two dates; empty: half a year, up to the newest event."""
+    newest = tx.ledger.newest_at()
+    if newest is None:
+        raise Refusal("there is no past to play", hint="aftersale import orders FILE --map MAPPING")
+    until = parse_instant(end, zone="UTC") if end else newest + 1
+    since = parse_instant(start, zone="UTC") if start else until - HALF_YEAR
+    if since >= until:
+        raise Refusal("the period ends before it begins", where="--from, --to", code=2)
+    return Plan(since, until, reactions=reactions)
+
+
 def calibrations_known(
-    tx: Transaction, world: World, plan: Plan
+    tx: Transaction,
+    world: World,
+    plan: Plan,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[tuple[Instant, Calibration]]:
-    """The calibrations and from when each was known, the first before the period."""
+    """The calibrations and from when each was known, the first before the period.
+
+    `progress`: takes the customers that were read, and how many there are.
+    """
     if plan.calibrations == "recorded":
         found = [(0, Calibration())]
         found += [
@@ -122,8 +145,10 @@ def calibrations_known(
         instants.append(instants[-1] + every)
     fittings = [Fitting(world.catalogue, at) for at in instants]
     last = tx.identities.last()
-    for _, entries in _by_customer(tx.ledger.of_customers(1, last, until=instants[-1])):
+    for customer, entries in _by_customer(tx.ledger.of_customers(1, last, until=instants[-1])):
         profile, n = Profile(), 0
+        if customer % TOLD_EVERY == 0:
+            progress(customer, last)
         for entry in entries:
             while n < len(instants) and entry.at > instants[n]:
                 fittings[n].add(profile)
@@ -364,8 +389,8 @@ def _digest(result: Backtested) -> str:
     return whole.hexdigest()
 
 
-def added(parts: Sequence[Backtested]) -> Backtested:
-    """The sum of the parts of one backtest."""
+def added(parts: Iterable[Backtested], keep: int = 20) -> Backtested:
+    """The sum of the parts of one backtest; `keep` of its plan."""
     total = Backtested()
     for part in parts:
         for name in ("people", "customers", "messages", "decisions", "consent_alone"):
@@ -387,5 +412,6 @@ def added(parts: Sequence[Backtested]) -> Backtested:
                     _add(mine.steps.setdefault(step, {}), kind, number)
         total.samples.update(part.samples)
         total.marks.update(part.marks)
+    total.samples = dict(sorted(total.samples.items())[:keep])
     total.digest = _digest(total)
     return total

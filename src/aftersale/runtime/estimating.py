@@ -66,10 +66,12 @@ def estimate(
     only: Collection[str] = SCORES.keys(),
     windows: int = 1,
     clock: Clock = perf_counter,
+    spoken: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Said]:
     """What the models say of what is known, in the order of `SCORES`.
 
-    `windows`: on how many stretches of the past a model is looked at, where it can be.
+    `windows`: on how many stretches of the past a model is looked at, where it can be. `spoken`:
+    takes how many models have spoken, and how many will.
     """
     known = msgspec.structs.replace(known, windows=windows)
     found: dict[str, Said] = {}
@@ -83,6 +85,7 @@ def estimate(
                 said.card, rows=rows, seconds=seconds, steps=said.steps()
             )
             found[name] = msgspec.structs.replace(said, card=card)
+            spoken(len(found), len(only))
         return found[name]
 
     return [ask(name) for name in SCORES if name in only]

@@ -67,10 +67,12 @@ def score(
     *,
     until: Instant | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    spoken: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scored:
     """Bring the lake up to date, let every model speak, keep all and tell what has changed.
 
-    `until`: score as of that instant and keep nothing (None: now, and keep).
+    `until`: score as of that instant and keep nothing (None: now, and keep). `progress`: takes the
+    events that were laid out, and of how many; `spoken`: the models that have spoken.
     """
     store, lake = app.store, app.lake
     with store.read() as tx:
@@ -84,7 +86,7 @@ def score(
     if until is None:
         fitted = calibrate(store, lake, world.catalogue, policy.calibrate_every, now)
     known = facts_of(lake, world, now)
-    said = estimate(known, windows=WINDOWS)
+    said = estimate(known, windows=WINDOWS, spoken=spoken)
     told: dict[str, int] = {}
     if until is None:
         before = told_before(lake, now)
@@ -212,16 +214,21 @@ def _entry(customer: CustomerId, body: ScoreChanged, at: Instant, *, history: bo
 
 
 def scored_then(
-    lake: Lake, world: World, instants: Collection[Instant]
+    lake: Lake,
+    world: World,
+    instants: Collection[Instant],
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[CustomerId, list[Entry]]:
     """Customer → what would have been told it at these instants, by time.
 
     At each instant only what had happened by then is read. The lake must reach that far.
+    `progress`: takes how many of the instants are done.
     """
     wanted = world.programme.scores
     found: dict[CustomerId, list[Entry]] = {}
     before: dict[str, pa.Table] = {}
-    for at in sorted(instants) if wanted else ():
+    for done, at in enumerate(sorted(instants) if wanted else ()):
+        progress(done, len(instants))
         known = facts_of(lake, world, at, wanted)
         for one in estimate(known, only=wanted):
             changed = changes(one.card.name, before, table(one, known.items))

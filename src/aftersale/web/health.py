@@ -1,7 +1,6 @@
 """Does everything that should move, move?"""
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from aftersale.delivery.ports import UNKNOWN, Send
@@ -46,6 +45,6 @@ def latest_backtest(pages: Pages, tx: Transaction, request: Request) -> Shown:
     """The newest backtest that was kept."""
     kept = tx.meta.get("backtest")
     if kept is None:
-        raise HTTPException(404, "No backtest was kept yet: run aftersale backtest.")
+        return Shown("backtest.html", "backtest", None)
     view = msgspec.convert(kept, Report)
     return Shown("backtest.html", "backtest", view, ("journeys", "reasons"))

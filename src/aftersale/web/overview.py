@@ -24,11 +24,11 @@ from aftersale.web.period import Period
 from aftersale.web.plots import Plot, plot
 from aftersale.web.words import (
     STAGE_TITLES,
-    amount,
     grouped,
     is_healthy,
     many,
     percent,
+    rounded_amount,
     span,
 )
 
@@ -134,7 +134,7 @@ def series_of(census: Census) -> dict[str, dict[int, float]]:
 
 
 def _money(census: Census) -> Callable[[float], str]:
-    return lambda minor: amount(round(minor), census.currency) or "–"
+    return lambda minor: rounded_amount(minor, census.currency) or "–"
 
 
 def _figures(

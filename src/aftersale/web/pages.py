@@ -22,6 +22,7 @@ from aftersale.models.scores import STEPS
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
 from aftersale.runtime.explaining import world_now
+from aftersale.runtime.jobs import Runner
 from aftersale.runtime.sending import mode_of
 from aftersale.turn.programme import World
 from aftersale.turn.words import reason_words
@@ -73,6 +74,7 @@ MENU = (
         (
             ("models", "/models", "Models"),
             ("data", "/data", "Data"),
+            ("jobs", "/jobs", "Jobs"),
             ("health", "/health", "Health"),
         ),
     ),
@@ -193,8 +195,11 @@ def environment() -> Environment:
 class Pages:
     """Renders pages over one installation."""
 
-    def __init__(self, app: App, *, secret: bytes, sign_in: SignIn, accounts: Accounts) -> None:
+    def __init__(
+        self, app: App, *, secret: bytes, sign_in: SignIn, accounts: Accounts, runner: Runner
+    ) -> None:
         self.app = app
+        self.runner = runner
         self.secret = secret
         self.sign_in = sign_in
         self.accounts = accounts

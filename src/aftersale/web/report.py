@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from aftersale.kernel.instants import DAY, Instant
+from aftersale.runtime.app import App
 from aftersale.runtime.backtest import CANNOT_TELL, Backtested, Plan
 from aftersale.turn.words import moment, reason_words, sentence
 from aftersale.web.charts import Bar, Columns, bars, columns
@@ -123,6 +124,24 @@ def report_of(
         zone=zone,
         demo=demo,
     )
+
+
+def keep_report(app: App, result: Backtested, plan: Plan) -> Report:
+    """Keep a backtest in the store for the pages and for going live; as people read it."""
+    with app.store.write() as tx:
+        compiled = app.worlds.compiled(tx, app.worlds.newest(tx))
+        journeys = compiled.programme.journeys
+        report = report_of(
+            result,
+            plan,
+            shop=compiled.shop.name,
+            titles={name: journey.title or name for name, journey in journeys.items()},
+            zone=compiled.programme.policy.zone,
+            demo=bool(tx.meta.get("demo")),
+        )
+        hours = {"busiest_hour": result.busiest_hour, "programme": compiled.programme.version}
+        tx.meta.set("backtest", {**msgspec.to_builtins(report, str_keys=True), **hours})
+    return report
 
 
 def write_report(path: Path, view: Report) -> None:

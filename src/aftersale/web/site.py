@@ -1,8 +1,13 @@
 """Which address leads to which page?"""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
+from secrets import token_hex
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,6 +18,8 @@ from starlette.staticfiles import StaticFiles
 
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.runtime.app import App
+from aftersale.runtime.elsewhere import Elsewhere
+from aftersale.runtime.jobs import Begin, Runner
 from aftersale.web import (
     customers,
     data,
@@ -20,6 +27,7 @@ from aftersale.web import (
     doubts,
     entrance,
     health,
+    jobs,
     journeys,
     mailbox,
     models,
@@ -35,10 +43,11 @@ from aftersale.web import (
     versions,
 )
 from aftersale.web.accounts import Accounts
-from aftersale.web.acting import form
+from aftersale.web.acting import form, uploaded
 from aftersale.web.guard import Guard, protect
 from aftersale.web.pages import FOLDER, Pages, nonce_of, page, pages_of, showing
 from aftersale.web.sign_in import SignIn
+from aftersale.web.work import WORKS
 
 ROUTES = (
     *page("/", overview.overview, twin="/overview"),
@@ -72,6 +81,14 @@ ROUTES = (
     Route("/models.json", models.models_json),
     *page("/data", data.data),
     *page("/data/imports/{name}", data.one_import),
+    *page("/jobs", jobs.all_jobs),
+    form("/jobs/backtest", jobs.begin_backtest),
+    form("/jobs/score", jobs.begin_score),
+    Route("/jobs/import", uploaded(jobs.begin_import), methods=["POST"]),
+    *page("/jobs/{name}", jobs.one_job),
+    form("/jobs/{name}/stop", jobs.stop),
+    form("/jobs/{name}/again", jobs.again),
+    *page("/data/upload", jobs.upload_form),
     *page("/health", health.health),
     *page("/backtests/latest", health.latest_backtest),
     Route("/u/{token}", public.unsubscribe, methods=["GET"]),
@@ -90,11 +107,13 @@ def create_site(
     secret: bytes,
     sign_in: SignIn,
     accounts: Accounts | None = None,
+    begin: Begin | None = None,
     watched: probes.Probes | None = None,
 ) -> Starlette:
     """The pages over an installation. `secret` signs links, sessions and forms.
 
     `accounts`: who may sign in with a password; None: those of the store.
+    `begin`: how long work is begun; None: in a process of its own.
     `watched`: what is answered to machines; None: probes, and no metrics.
     """
     site = Starlette(
@@ -114,12 +133,32 @@ def create_site(
             Operational: refused,
             Exception: broken,
         },
+        lifespan=_serving,
     )
     site.state.pages = Pages(
-        app, secret=secret, sign_in=sign_in, accounts=accounts or Accounts(app.store)
+        app,
+        secret=secret,
+        sign_in=sign_in,
+        accounts=accounts or Accounts(app.store),
+        runner=Runner(
+            app.store,
+            WORKS,
+            begin or partial(Elsewhere, app.anew),
+            app.system_now,
+            name=token_hex(8),
+        ),
     )
     site.state.probes = watched or probes.Probes(app)
     return site
+
+
+@asynccontextmanager
+async def _serving(site: Starlette) -> AsyncIterator[None]:
+    """While the pages are served, jobs are run; what is not done then waits for the next server."""
+    runner: Runner = site.state.pages.runner
+    runner.wake()
+    yield
+    await run_in_threadpool(runner.close)
 
 
 def refused(request: Request, error: Exception) -> Response:

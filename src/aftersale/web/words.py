@@ -25,7 +25,7 @@ from aftersale.events.vocabulary import (
 )
 from aftersale.gates.verdict import REASONS
 from aftersale.kernel.instants import DAY, HOUR, MINUTE, Duration, Instant, as_datetime
-from aftersale.kernel.money import format_money
+from aftersale.kernel.money import exponent, format_money
 from aftersale.kernel.zones import wall
 from aftersale.models.scores import SCORES
 
@@ -183,6 +183,18 @@ def amount(minor: int, currency: str) -> str:
     number, _, name = format_money(minor, currency).partition(" ")
     whole, dot, part = number.partition(".")
     return f"{grouped(int(whole))}{dot}{part} {name}"
+
+
+def rounded_amount(minor: float, currency: str) -> str:
+    """`55 446 EUR`, `1.23 M EUR`: as many places as one reads at a glance."""
+    if not currency:
+        return ""
+    whole = minor / 10 ** exponent(currency)
+    if abs(whole) < 1_000:
+        return amount(round(minor), currency)
+    if abs(whole) < 1_000_000:
+        return f"{grouped(whole)} {currency}"
+    return f"{whole / 1_000_000:.2f}\u202fM {currency}"
 
 
 def grouped(number: float) -> str:

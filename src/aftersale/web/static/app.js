@@ -125,8 +125,14 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById(box.id);
       if (!fresh) return;
-      box.replaceChildren(...fresh.childNodes);
-      if (fresh.dataset.poll) setTimeout(again, 1000); else location.reload();
+      const said = document.getElementById(box.dataset.poll), now = page.getElementById(box.dataset.poll);
+      if (said && now && said.textContent !== now.textContent) said.textContent = now.textContent;
+      if (!box.contains(document.activeElement) || !fresh.dataset.poll) box.replaceChildren(...fresh.childNodes);
+      else for (const part of ["progress", ".small"]) {
+        const old = box.querySelector(part), other = fresh.querySelector(part);
+        if (old && other) old.replaceWith(other);
+      }
+      if (fresh.dataset.poll) setTimeout(again, 1000);
     };
     setTimeout(again, 1000);
   });
