@@ -23,6 +23,7 @@ from benchmarks.flowing import lake_flow
 from benchmarks.forecasts import next_order, run_outs
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
+from benchmarks.pages import pages_1m, pages_demo
 from benchmarks.scoring import score_1m, score_5m
 from benchmarks.send import send_smtp
 from benchmarks.value import value_all, value_cdnow, value_fit
@@ -49,6 +50,8 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "send-smtp": send_smtp,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
+    "pages-demo": pages_demo,
+    "pages-1m": pages_1m,
     "lake-flow": lake_flow,
     "value-fit-1m": value_fit,
     "value-cdnow": value_cdnow,
@@ -72,6 +75,7 @@ SLOW = (
     "rfm-10m",
     "score-1m",
     "score-5m",
+    "pages-1m",
 )
 """Measured only where they are named."""
 

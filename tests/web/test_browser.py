@@ -67,6 +67,7 @@ def addresses(lived):
         "/journeys/refill?range=custom",
         "/templates",
         "/templates/win-back",
+        "/messages",
         "/mailbox",
         "/doubts",
         f"/mailbox/message?key={quote(mail.key, safe='')}",

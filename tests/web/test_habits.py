@@ -18,11 +18,12 @@ from aftersale.bootstrap import build
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY, parse_instant
 from aftersale.kernel.zones import day_number
+from aftersale.models.lifecycle import STAGES
 from aftersale.runtime.explaining import reading_of
 from aftersale.settings import Settings
 from aftersale.turn.state import decode
 from aftersale.web import census as counting
-from aftersale.web.census import bought_by, count, sizes_over_time
+from aftersale.web.census import bought_by, count
 from aftersale.web.pages import MENU
 from aftersale.web.people import condition_of, find_people
 from aftersale.web.period import COMPARED, RANGES, date_of, period_of
@@ -30,6 +31,7 @@ from aftersale.web.plots import plot
 from aftersale.web.segments import bounds
 from aftersale.web.sign_in import COOKIE, SignIn, session_cookie
 from aftersale.web.site import create_site
+from aftersale.web.sizes import month_starts, sizes_over_time, worked_out
 from aftersale.web.tables import as_csv
 from aftersale.web.versions import file_diffs
 
@@ -257,6 +259,7 @@ def test_bounds_of_a_count_hold_the_share_that_was_seen(met, tried, everybody):
         ("/versions/1?against=x", 404, "no version x"),
         ("/data/imports/x", 404, "No import"),
         ("/decisions?kind=perhaps", 404, "no kind of decision"),
+        ("/messages?state=lost", 404, "There is no state lost"),
         ("/journeys/refill?customer=999999", 404, "There is no customer"),
         ("/journeys/refill?customer=%3Cb%3E", 404, "There is no customer"),
         ("/journeys/refill?show=dreams", 404, "live or backtest"),
@@ -364,6 +367,7 @@ def bare():
         ("/journeys", "aftersale backtest"),
         ("/journeys/refill", "Run"),
         ("/mailbox", "rehearses"),
+        ("/messages", "aftersale import"),
         ("/models", "aftersale score"),
         ("/backtests/latest", "Run a backtest"),
         ("/jobs", "Score everybody"),
@@ -405,6 +409,38 @@ def test_a_count_is_kept_with_a_line_for_its_day(lived):
     assert line["segment.regular"] == taken.segments["segment.regular"]
 
 
+def test_earlier_sizes_are_those_that_would_have_been_counted_then(lived):
+    """As of now they are those of the count; at the beginning of a month those of its past."""
+    with lived.app.store.read() as tx:
+        world, now = lived.app.worlds.now(tx), lived.app.now(tx)
+        segments = lived.app.worlds.compiled(tx, world.programme.version).segments
+        starts = month_starts(now, world.programme.policy.zone, 6)
+        found = list(worked_out(tx, world, segments, [*starts, now]).values())
+        census = counting.take_census(tx, world, segments, now, now)
+    # What the engine itself did is no event of the log, so only what customers did is compared.
+    assert {name: found[-1][name] for name in census.stages} == census.stages
+    assert found[-1]["segment.regular"] == census.segments["segment.regular"]
+    known = [sum(day[stage] for stage in STAGES) for day in found]
+    assert known == sorted(known)
+    assert starts == sorted(starts)
+
+
+def test_messages_are_found_by_state_and_journey(lived, client):
+    """Each leads to its decision; of those asked for none is missing among the newest."""
+    with lived.app.store.read() as tx:
+        sends = [one for one in tx.outbox.newest(limit=10_000) if one.kind == "message"]
+    for state, journey in (("", ""), ("sent", ""), ("sent", "review-request"), ("queued", "")):
+        asked = {"state": state, "journey": journey}
+        told = client.get("/messages.json", params=asked).json()["messages"]
+        wanted = {
+            one.key for one in sends if state in {"", one.status} and journey in {"", one.journey}
+        }
+        assert len(told) == min(len(wanted), 100)
+        assert {one["key"] for one in told} <= wanted
+        for one in told[:1]:
+            assert client.get(f"/decisions/{one['decision']}").status_code == 200
+
+
 # --- what forms change ----------------------------------------------------------------------
 
 
@@ -439,3 +475,33 @@ def test_going_live_asks_for_the_number_of_people(lived, client):
     assert posted(client, "/mode", mode="rehearse").status_code == 303
     assert client.get("/mode.json").json()["mode"] == "rehearse"
     assert posted(client, "/mode", mode="dreaming").status_code == 400
+
+
+def test_a_need_that_was_dismissed_is_back_when_it_says_something_else(lived, client):
+    """Muted it stays away for its days; one click brings all of them back."""
+
+    def needs():
+        told = client.get("/overview.json").json()
+        return {one["key"]: one["what"] for one in told["needs"]}, told["dismissed"]
+
+    def kept(**dismissed):
+        with lived.app.store.write() as tx:
+            tx.meta.set("dismissed", {"rehearse": dismissed})
+
+    before, _ = needs()
+    assert "rehearse" in before
+    foreign = client.post("/needs", data={"key": "rehearse"}, headers={"Origin": HERE})
+    assert foreign.status_code == 403
+    assert posted(client, "/needs", key="rehearse").headers["location"] == "/"
+    assert needs() == ({key: what for key, what in before.items() if key != "rehearse"}, 1)
+    assert "1 dismissed" in client.get("/").text
+    kept(said="something else")
+    assert needs() == (before, 0)
+    assert posted(client, "/needs", key="rehearse", days="7").status_code == 303
+    assert needs()[1] == 1
+    kept(said=before["rehearse"], until=1)
+    assert needs() == (before, 0)
+    assert posted(client, "/needs", key="rehearse", days="400").status_code == 400
+    posted(client, "/needs", key="rehearse")
+    posted(client, "/needs")
+    assert needs() == (before, 0)

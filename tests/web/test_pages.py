@@ -100,6 +100,7 @@ def every_page(lived):
         "/data",
         "/jobs",
         "/mode",
+        "/messages",
         "/mailbox",
         "/health",
         "/search",

@@ -147,6 +147,7 @@ def _clear(home: Path) -> None:
 def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
     from aftersale.bootstrap import init
     from aftersale.web.census import count
+    from aftersale.web.sizes import work_out
 
     home = here.settings.home
     home.mkdir(parents=True, exist_ok=True)
@@ -172,6 +173,7 @@ def _make(here: Here, steps: Steps, size: str, seed: int) -> dict[str, Any]:
     with steps.step("One day of work:") as told:
         day = _last_day(app, [arrived for arrived in events if arrived[0] >= LAST_DAY])
         count(app.store, app.system_now)  # so that the first page has its numbers
+        work_out(app, months=12)
         held = sum(day["held_back"].values())
         told.append(f"{day['sent']} sent to the mailbox, {held} held back")
     report = home / "report.html"

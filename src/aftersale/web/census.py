@@ -31,6 +31,7 @@ from aftersale.turn.programme import World
 from aftersale.turn.shards import Lease
 from aftersale.turn.state import State, decode
 from aftersale.web.period import date_of
+from aftersale.web.sizes import keep_day
 from aftersale.web.words import span
 
 PATIENCE = 50
@@ -45,8 +46,7 @@ AGES = 13
 """Months of a cohort that are told apart, its first included."""
 MOST_GAP = 400
 """Days from the first order to the second that are told apart."""
-_KEPT, _DAYS = "census", "census_days"
-MOST_KEPT_DAYS = 800
+_KEPT = "census"
 
 
 class Day(msgspec.Struct):
@@ -234,15 +234,8 @@ def count(store: Store, clock: Callable[[], Instant]) -> Census:
 def keep_census(tx: Transaction, mark: tuple[int, int], census: Census, zone: str) -> None:
     """Keep the count, and of its day what is shown over time."""
     tx.meta.set(_KEPT, {"mark": mark, "census": msgspec.to_builtins(census, str_keys=True)})
-    days = sizes_over_time(tx)
-    days[date_of(day_number(census.now, zone))] = {**census.stages, **census.segments}
-    tx.meta.set(_DAYS, dict(sorted(days.items())[-MOST_KEPT_DAYS:]))
-
-
-def sizes_over_time(tx: Transaction) -> dict[str, dict[str, int]]:
-    """Day → stage or segment → customers, for each day on which was counted and kept."""
-    found: dict[str, dict[str, int]] = tx.meta.get(_DAYS) or {}
-    return dict(found)
+    day = date_of(day_number(census.now, zone))
+    keep_day(tx, day, {**census.stages, **census.segments})
 
 
 def _read_kept(tx: Transaction) -> tuple[tuple[int, int], Census] | None:

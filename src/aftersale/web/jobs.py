@@ -122,6 +122,11 @@ def begin_score(pages: Pages, where: Mapping[str, str], fields: Mapping[str, str
     return _begin(pages, "score", "Score every customer", {})
 
 
+def begin_sizes(pages: Pages, where: Mapping[str, str], fields: Mapping[str, str]) -> str:
+    """Ask for the sizes of segments on earlier days."""
+    return _begin(pages, "sizes", "Work out earlier sizes of segments", {})
+
+
 def begin_import(pages: Pages, fields: Mapping[str, str], files: Mapping[str, UploadFile]) -> str:
     """Keep an uploaded file, and ask that it be read."""
     kind, consent = fields.get("kind", ""), fields.get("consent", "")

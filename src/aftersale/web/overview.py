@@ -7,18 +7,16 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from aftersale.delivery.ports import UNKNOWN
 from aftersale.journeys.definition import Journey
-from aftersale.kernel.instants import HOUR, Instant
+from aftersale.kernel.instants import Instant
 from aftersale.programme.ports import Transaction
-from aftersale.runtime.doctor import oldest_unread
-from aftersale.runtime.sending import REHEARSE, STOPPED, mode_of
-from aftersale.runtime.verifying import latest_check
+from aftersale.runtime.sending import mode_of
 from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
 from aftersale.web.census import Census, Counting
 from aftersale.web.charts import Bar, bars
 from aftersale.web.figures import Decided, Figure, decided, people, summed
+from aftersale.web.needs import Need, needs_of
 from aftersale.web.pages import Pages, Shown
 from aftersale.web.period import Period
 from aftersale.web.plots import Plot, plot
@@ -26,20 +24,9 @@ from aftersale.web.words import (
     STAGE_TITLES,
     grouped,
     is_healthy,
-    many,
     percent,
     rounded_amount,
-    span,
 )
-
-
-class Need(msgspec.Struct, frozen=True):
-    """Something that a person should do or look at."""
-
-    urgent: bool
-    what: str
-    hint: str
-    address: str = ""
 
 
 class JourneyRow(msgspec.Struct, frozen=True):
@@ -79,6 +66,8 @@ class Overview(msgspec.Struct, frozen=True):
     counting: Counting
     stages: list[Stage]
     needs: list[Need]
+    dismissed: int
+    """Further needs that somebody does not want to see for now."""
     journeys: list[JourneyRow]
     reasons: list[Bar]
     caught: int
@@ -103,6 +92,7 @@ def overview_of(pages: Pages, tx: Transaction, period: Period, plotted: str) -> 
     counting = pages.census(tx, now)
     found = decided(tx, period, now)
     series = series_of(counting.census)
+    needs, dismissed = needs_of(pages, tx, now)
     return Overview(
         now=now,
         mode=mode_of(tx),
@@ -116,7 +106,8 @@ def overview_of(pages: Pages, tx: Transaction, period: Period, plotted: str) -> 
         ),
         counting=counting,
         stages=stages_of(counting.census),
-        needs=needs_of(pages, tx, now),
+        needs=needs,
+        dismissed=dismissed,
         journeys=journey_rows(pages.world(tx).programme.journeys, counting.census, found),
         reasons=reason_bars(found.rows),
         caught=tx.mailbox.total(),
@@ -251,43 +242,3 @@ def journey_rows(
         )
         for name, journey in journeys.items()
     ]
-
-
-def needs_of(pages: Pages, tx: Transaction, now: Instant) -> list[Need]:
-    """What a person should look at, the urgent first."""
-    found = []
-    mode = mode_of(tx)
-    if mode == REHEARSE:
-        what = "Nothing is sent: this installation rehearses"
-        hint = "Read what would go out in the mailbox. To go live: aftersale live"
-        found.append(Need(urgent=False, what=what, hint=hint, address="/mailbox"))
-    if mode == STOPPED:
-        hint = "aftersale live   sends again; what became useless meanwhile is dropped"
-        found.append(Need(urgent=True, what="Sending is stopped", hint=hint))
-    for journey in sorted(tx.meta.get("tripped") or {}):
-        what = f"{journey} was stopped: it sent far more than its backtest"
-        hint = "Look at what it sent; aftersale live   lets it go on"
-        found.append(Need(urgent=True, what=what, hint=hint, address=f"/journeys/{journey}"))
-    checked = latest_check(tx)
-    if checked is not None and checked.broken:
-        what = f"What must always hold does not: {', '.join(checked.broken)}"
-        hint = "aftersale verify   lists where. Stop sending until you know why: aftersale stop"
-        found.append(Need(urgent=True, what=what, hint=hint, address="/health"))
-    unknown = tx.outbox.in_state(UNKNOWN, limit=1_000)
-    if unknown:
-        what = f"Of {many(len(unknown), 'message')} nobody can say whether they went out"
-        hint = "A crash came between sending and noting it; they are not sent again by themselves"
-        found.append(Need(urgent=True, what=what, hint=hint, address="/health"))
-    conflicts = tx.ledger.conflicts(limit=100)
-    if conflicts:
-        count = f"{len(conflicts)}{'+' if len(conflicts) == 100 else ''}"
-        what = f"{count} events were told twice, with different contents"
-        hint = "The first telling stands. See which source repeats its ids"
-        found.append(Need(urgent=False, what=what, hint=hint, address="/health"))
-    oldest = oldest_unread(tx)
-    if oldest is not None:
-        what = f"Events wait to be read, the oldest for {span(max(now - oldest, 0))}"
-        late = now - oldest > HOUR
-        hint = "aftersale worker   reads them" if late else "The worker reads them next"
-        found.append(Need(urgent=late, what=what, hint=hint, address="/health"))
-    return sorted(found, key=lambda need: not need.urgent)

@@ -64,6 +64,7 @@ MENU = (
         (
             ("journeys", "/journeys", "Journeys"),
             ("templates", "/templates", "Templates"),
+            ("messages", "/messages", "Messages"),
             ("mailbox", "/mailbox", "Mailbox"),
             ("backtest", "/backtests/latest", "Backtest"),
             ("versions", "/versions", "Versions"),

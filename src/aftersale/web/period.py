@@ -164,7 +164,7 @@ def _asked_day(text: str, key: str, usual: int) -> int:
     if not text:
         return usual
     try:
-        return (date.fromisoformat(text) - EPOCH).days
+        return number_of(text)
     except ValueError:
         raise Refusal(f"{text!r} is no day.", where=f"({key})", hint="Write 2026-03-01.") from None
 
@@ -172,6 +172,11 @@ def _asked_day(text: str, key: str, usual: int) -> int:
 def start_of(number: int, zone: str) -> Instant:
     """The first instant of a day on the zone's calendar."""
     return instants_at(number * DAY, zone)[0]
+
+
+def number_of(day: str) -> int:
+    """The number of `2026-03-01`; ValueError where that is no day."""
+    return (date.fromisoformat(day) - EPOCH).days
 
 
 def date_of(number: int) -> str:

@@ -99,3 +99,18 @@ def bars_svg(label: str, points: Sequence[Point], show: Callable[[float], str]) 
         parts.append(f'<polyline class="before" points="{line}"/>')
     parts.append("</svg>")
     return "".join(parts)
+
+
+def line_svg(label: str, points: Sequence[tuple[int, float]], show: Callable[[float], str]) -> str:
+    """A line from zero over days that need not follow each other: (number of the day, value)."""
+    first, last = points[0][0], points[-1][0]
+    most = max(value for _, value in points) or 1
+    width = max(last - first, 1)
+    line = " ".join(
+        f"{1000 * (day - first) / width:.1f},{100 - 98 * value / most:.1f}" for day, value in points
+    )
+    said = f"{label}: from {show(points[0][1])} to {show(points[-1][1])}"
+    return (
+        '<svg class="columns line" preserveAspectRatio="none" role="img" viewBox="0 0 1000 100" '
+        f'aria-label="{escape(said)}"><polyline points="{line}"/></svg>'
+    )

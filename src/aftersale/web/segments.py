@@ -13,11 +13,13 @@ from aftersale.programme.ports import Transaction
 from aftersale.segments.customer_fields import CUSTOMER_FIELDS
 from aftersale.segments.segment import SPACE, Segment
 from aftersale.turn.programme import World
-from aftersale.web.census import Census, Counting, sizes_over_time
+from aftersale.web.census import Census, Counting
 from aftersale.web.figures import people
 from aftersale.web.pages import Pages, Shown
 from aftersale.web.people import Person, condition_of, find_people
-from aftersale.web.plots import Point, bars_svg
+from aftersale.web.period import number_of
+from aftersale.web.plots import line_svg
+from aftersale.web.sizes import sizes_over_time
 from aftersale.web.words import grouped
 
 SAMPLE = 12
@@ -114,7 +116,7 @@ def segment(pages: Pages, tx: Transaction, request: Request) -> Shown:
     sizes = [
         Size(day, counts[asked]) for day, counts in sizes_over_time(tx).items() if asked in counts
     ]
-    points = [Point(size.day, size.count) for size in sizes]
+    drawn = [(number_of(size.day), size.count) for size in sizes]
     sample = find_people(tx, world, pages.app.now(tx), found.condition, shown=SAMPLE)
     view = SegmentView(
         row,
@@ -122,7 +124,7 @@ def segment(pages: Pages, tx: Transaction, request: Request) -> Shown:
         _terms(found),
         _overlaps(asked, counting.census),
         sizes,
-        bars_svg(f"Size of {asked}", points, grouped) if len(points) > 1 else "",
+        line_svg(f"Size of {row.word}", drawn, grouped) if len(drawn) > 1 else "",
         sample.people,
     )
     return Shown("segment.html", "segments", view, ("overlaps", "sizes", "sample"))

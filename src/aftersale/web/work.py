@@ -22,6 +22,7 @@ from aftersale.runtime.importing import run_import
 from aftersale.runtime.jobs import Outcome, Tell, Work
 from aftersale.runtime.parallel import backtest_in_parts
 from aftersale.web.report import keep_report
+from aftersale.web.sizes import work_out
 from aftersale.web.words import grouped, many
 
 KINDS: tuple[Kind, ...] = ("orders", "events", "products")
@@ -122,4 +123,19 @@ def import_work(app: App, fields: Mapping[str, str], tell: Tell) -> Outcome:
     )
 
 
-WORKS: dict[str, Work] = {"backtest": backtest_work, "score": score_work, "import": import_work}
+def sizes_work(app: App, fields: Mapping[str, str], tell: Tell) -> Outcome:
+    """How large every segment was at the beginning of each of the last months."""
+    found = work_out(app, progress=lambda done, total: tell("customers followed", done, total))
+    return Outcome(
+        f"Every segment was counted at {many(len(found), 'beginning')} of a month.",
+        "/segments",
+        [("From", min(found, default="")), ("To", max(found, default=""))],
+    )
+
+
+WORKS: dict[str, Work] = {
+    "backtest": backtest_work,
+    "score": score_work,
+    "import": import_work,
+    "sizes": sizes_work,
+}
