@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 
 from aftersale.api.front import Front
 from aftersale.api.intake import Bounds, Intake
+from aftersale.api.webhooks import Webhooks
 from aftersale.bootstrap import build
 from aftersale.events.event import Entry
 from aftersale.kernel.instants import SECOND, parse_instant
@@ -32,7 +33,15 @@ class Shop:
         self.app = msgspec.structs.replace(build(store, Settings()), system_now=lambda: self.now)
         self.store = store
         self.intake = Intake(self.app, lambda: self.now / SECOND, bounds)
-        self.front = Front(PlainTextResponse("a page"), self.intake)
+        self.secrets: dict[str, tuple[str, ...]] = {}
+        """Address below /webhooks/ → its secrets."""
+        self.certificates: dict[str, bytes] = {}
+        webhooks = Webhooks(
+            self.intake,
+            lambda provider, shop: self.secrets.get(f"{provider}/{shop}".rstrip("/"), ()),
+            lambda url: self.certificates.get(url, b""),
+        )
+        self.front = Front(PlainTextResponse("a page"), self.intake, webhooks)
         self.client = TestClient(self.front, base_url="http://shop.example")
         self.key = self.add_key(INGEST)
         self.secret = self.add_key(SECRET)

@@ -22,9 +22,11 @@ from aftersale.adapters.storage.sqlite.schema import migrate as migrate_file
 from aftersale.adapters.storage.sqlite.store import SqliteStore
 from aftersale.adapters.telemetry.endpoint import Reply
 from aftersale.adapters.telemetry.log import Log
+from aftersale.adapters.webhook_secrets import FILE as SECRETS
+from aftersale.adapters.webhook_secrets import Secrets
 from aftersale.delivery.channel import Channel
 from aftersale.kernel.errors import Refusal
-from aftersale.kernel.instants import HOUR
+from aftersale.kernel.instants import DAY, HOUR
 from aftersale.messages.template import Templates
 from aftersale.programme.ports import Store, Transaction
 from aftersale.programme.telemetry import METRICS_TYPE, Telemetry
@@ -39,10 +41,11 @@ from aftersale.runtime.verifying import Verifying, elsewhere
 from aftersale.runtime.vitals import Latest, latest_vitals
 from aftersale.runtime.worker import Worker
 from aftersale.runtime.worlds import Worlds
-from aftersale.settings import Settings, at_home
+from aftersale.settings import Settings, at_home, given_secrets
 
 if TYPE_CHECKING:
     from aftersale.api.intake import Intake
+    from aftersale.api.webhooks import Webhooks
 
 STORE = "aftersale.db"
 LAKE = "lake"
@@ -162,6 +165,7 @@ def build(
         reopen or partial(open_store, settings),
         partial(open_app, settings),
         open_lake(settings),
+        lambda: sorted(secrets_of(settings)()),
     )
 
 
@@ -241,8 +245,26 @@ def intake_of(app: App, settings: Settings) -> "Intake":
         batch=settings.tracking_batch_kb * 1024,
         per_second=settings.tracking_per_second,
         like_segment=settings.tracking_answers == "segment",
+        webhook=settings.webhook_kb * 1024,
+        kept=settings.webhook_days * DAY,
     )
     return Intake(app, clock.ticks, bounds)
+
+
+def webhooks_of(app: App, settings: Settings, intake: "Intake") -> "Webhooks":
+    """What takes in what providers tell, with the secrets of the settings."""
+    from aftersale.adapters.amazon_sns import fetch
+    from aftersale.api.webhooks import Webhooks
+    from aftersale.runtime.certificates import Certificates
+
+    asked = fetch if settings.sns_certificates == "fetch" else None
+    return Webhooks(intake, secrets_of(settings).of, Certificates(app.store, asked))
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """The secrets of providers; Refusal where they cannot be read."""
+    path = Path(settings.webhook_secrets or settings.home / SECRETS)
+    return Secrets(path, clock.ticks, given_secrets())
 
 
 def _probed(probe: Probe) -> Reply:

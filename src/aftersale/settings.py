@@ -15,6 +15,7 @@ import msgspec
 from aftersale.kernel.errors import Refusal
 
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+_OF_PROVIDER = "AFTERSALE_WEBHOOK_SECRET_"
 _ADDRESSES = ("postgresql://", "postgres://")
 
 
@@ -72,6 +73,16 @@ class Settings(msgspec.Struct, frozen=True):
     tracking_answers: Literal["honest", "segment"] = "honest"
     """Whether tracking clients are told what was wrong, or 200 as Segment does.
     AFTERSALE_TRACKING_ANSWERS."""
+    webhook_secrets: str = ""
+    """File with the secrets of providers; empty: `webhooks.toml` in the home.
+    AFTERSALE_WEBHOOK_SECRETS."""
+    webhook_kb: Annotated[int, msgspec.Meta(ge=1)] = 5_000
+    """Most kilobytes of one request of a provider. AFTERSALE_WEBHOOK_KB."""
+    webhook_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+    """How long a request that was understood is kept raw. AFTERSALE_WEBHOOK_DAYS."""
+    sns_certificates: Literal["ask", "fetch"] = "ask"
+    """Whether certificates of Amazon SNS are fetched from there, or only when somebody says so.
+    AFTERSALE_SNS_CERTIFICATES."""
     smtp_url: str = ""
     """The mail server; empty: the mailbox catches e-mail. AFTERSALE_SMTP_URL. Holds a password."""
     smtp_return_path: str = ""
@@ -134,6 +145,19 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             code=2,
         ) from None
     return at_home(settings, home)
+
+
+def given_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Name of a provider → the secrets of AFTERSALE_WEBHOOK_SECRET_<PROVIDER>, as they stand there.
+
+    They are no settings, so that nothing that shows settings can show them.
+    """
+    found = os.environ if environment is None else environment
+    return {
+        name.removeprefix(_OF_PROVIDER).lower(): value
+        for name, value in found.items()
+        if name.startswith(_OF_PROVIDER) and value
+    }
 
 
 def at_home(settings: Settings, home: str) -> Settings:

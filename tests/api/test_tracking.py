@@ -317,7 +317,7 @@ def test_a_store_that_cannot_be_written_is_503_and_one_broken_lot_harms_no_other
     answer = shop.post("/v1/track", track(1))
     assert (answer.status_code, answer.json()["code"]) == (500, "fault")
     assert shop.entries() == []
-    lots = [collecting.Lot([_event(n)], n) for n in (1, 3)]
+    lots = [collecting.Lot([_event(n)], whose=n) for n in (1, 3)]
     settled = shop.intake._collector._committed(lots)
     assert [error is None for _, error in settled] == [False, True]
     assert [entry.id for entry in shop.entries()] == ["m-3"]

@@ -7,6 +7,7 @@ pytest.register_assert_rewrite(
     "aftersale.testing.lake_suite",
     "aftersale.testing.storage_suite",
     "aftersale.testing.storage_key_suite",
+    "aftersale.testing.storage_request_suite",
     "aftersale.testing.storage_shard_suite",
     "aftersale.testing.storage_turn_suite",
 )

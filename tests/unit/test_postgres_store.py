@@ -92,12 +92,13 @@ def test_a_store_of_an_older_schema_is_migrated_when_asked(store, database, monk
     run(database, "INSERT INTO aftersale_schema (version) VALUES (0)")
     with pytest.raises(Refusal, match="older aftersale"), store.read():
         pass
-    run(database, "DROP TABLE api_keys")
+    run(database, "DROP TABLE api_keys, requests, request_customers")
     run(database, "UPDATE aftersale_schema SET version = 1")
     assert schema.migrate(database) == [path.stem for path in schema.MIGRATIONS[1:]]
     assert schema.migrate(database) == []
     with store.read() as tx:
         assert tx.api_keys.all() == []
+        assert tx.requests.counts() == []
 
 
 def test_a_wrong_password_is_refused_and_not_shown() -> None:

@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aftersale.api.cloud_events import PATH, CloudEvents
 from aftersale.api.intake import Intake
 from aftersale.api.tracking import Tracking, call_at
+from aftersale.api.webhooks import PREFIX, Webhooks
 
 
 class Front:
     """Stands before the pages."""
 
-    def __init__(self, pages: ASGIApp, intake: Intake) -> None:
+    def __init__(self, pages: ASGIApp, intake: Intake, webhooks: Webhooks) -> None:
         self._pages = pages
+        self._webhooks = webhooks
         self._tracking = Tracking(intake)
         self._cloud_events = CloudEvents(intake)
 
@@ -25,6 +27,9 @@ class Front:
             path: str = scope["path"]
             if path == PATH:
                 await self._cloud_events(scope, receive, send)
+                return
+            if path.startswith(PREFIX):
+                await self._webhooks(scope, receive, send)
                 return
             if "/v1/" in path and call_at(path):
                 await self._tracking(scope, receive, send)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import Scope, Send
@@ -18,12 +18,16 @@ from aftersale.api.access import KeyRing, Rates
 from aftersale.api.answers import MOST_ERRORS, PROBLEM, Problem, answer, problem_of, rejection
 from aftersale.api.bodies import Gone
 from aftersale.events.event import Event
-from aftersale.kernel.errors import Refusal
+from aftersale.kernel.errors import Operational, Refusal
+from aftersale.kernel.instants import DAY, HOUR, Duration, Instant
 from aftersale.programme.api_keys import SECRET, ApiKey
 from aftersale.runtime.app import App
 from aftersale.runtime.collecting import Collector, Lot, Settled
+from aftersale.runtime.requests import Arrived, untranslated
 from aftersale.translation.segment import place_of_unfit, read_leniently
 from aftersale.translation.telling import Sender
+
+T = TypeVar("T")
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What is raised where JSON is none."""
@@ -42,6 +46,10 @@ class Bounds(msgspec.Struct, frozen=True):
     """Events of one key; 0: without limit."""
     like_segment: bool = False
     """Whether tracking clients are answered 200 whatever becomes of their events."""
+    webhook: int = 5_120_000
+    """Bytes of one request of a provider."""
+    kept: Duration = 30 * DAY
+    """How long such a request is kept raw once it was understood."""
 
 
 class Read(msgspec.Struct):
@@ -69,6 +77,7 @@ class Intake:
         self.ring = KeyRing(app.store, app.system_now)
         self.rates = Rates(bounds.per_second, ticks)
         self._collector = Collector(app, self._tell)
+        self._pruned_at: Instant = 0
 
     def close(self) -> None:
         """Commit what waits."""
@@ -76,11 +85,35 @@ class Intake:
 
     async def durable(self, events: list[Event]) -> None:
         """Wait until the events are committed."""
-        if not events:
-            return
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._collector.add(Lot(events, waiting))
-        await waiting
+        if events:
+            await self._committed(Lot(events))
+
+    async def kept(self, request: Arrived) -> None:
+        """Wait until the request and what it tells are committed.
+
+        Where what it tells breaks the transaction, the request is kept by itself, and the error
+        raised all the same.
+        """
+        try:
+            await self._committed(Lot(requests=[request], prune=self._prune()))
+        except Operational:
+            raise
+        except Exception:
+            await self._committed(Lot(requests=[untranslated(request.request)]))
+            raise
+
+    def _prune(self) -> Instant | None:
+        """Before when requests may be forgotten now; None where that was looked at lately."""
+        now = self.app.system_now()
+        if now - self._pruned_at < HOUR:
+            return None
+        self._pruned_at = now
+        return now - self.bounds.kept
+
+    async def _committed(self, lot: Lot) -> None:
+        lot.whose = asyncio.get_running_loop().create_future()
+        self._collector.add(lot)
+        await lot.whose
 
     def _tell(self, settled: Settled) -> None:
         """In the collector's thread: one call wakes everybody who waits for this commit."""
@@ -125,20 +158,21 @@ async def answer_read(send: Send, read: Read) -> None:
     await answer(send, 200, msgspec.json.encode(told))
 
 
-async def served(work: Awaitable[None], scope: Scope, send: Send) -> None:
+async def served(work: Awaitable[T], scope: Scope, send: Send) -> T | None:
     """Let a request be worked on; what goes wrong becomes its answer.
 
     A fault of ours is answered, too, and raised again: the server's log is to have it.
     """
     try:
-        await work
+        return await work
     except Gone:
-        return
+        return None
     except Exception as error:
         told = problem_of(error)
         await answer(send, told.status, told.body(), kind=PROBLEM, headers=told.headers)
         if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
+        return None
 
 
 def headers_of(scope: Scope) -> dict[bytes, bytes]:

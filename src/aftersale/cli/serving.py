@@ -46,7 +46,7 @@ class Pages:
         import uvicorn
 
         from aftersale.api.front import Front
-        from aftersale.bootstrap import intake_of, metrics_of
+        from aftersale.bootstrap import intake_of, metrics_of, webhooks_of
         from aftersale.web.probes import LOOPBACK, Probes
         from aftersale.web.site import create_site
 
@@ -59,7 +59,8 @@ class Pages:
         )
         site = create_site(self._app, secret=secret, sign_in=self._sign_in, watched=watched)
         intake = intake_of(self._app, self._here.settings)
-        front = Front(site, intake)
+        webhooks = webhooks_of(self._app, self._here.settings, intake)
+        front = Front(site, intake, webhooks)
         config = uvicorn.Config(front, log_level="warning", access_log=False)
         self._here.say("Serving. Ctrl-C stops.")
         try:

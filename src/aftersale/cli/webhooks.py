@@ -10,11 +10,15 @@ import typer
 
 from aftersale.cli.answer import DONE, IN_PART, Answer, Here, Table, command
 from aftersale.kernel.errors import Refusal
+from aftersale.kernel.instants import Instant, format_instant
 
 if TYPE_CHECKING:
-    from aftersale.kernel.instants import Instant
+    from aftersale.ledger.requests import Request
+    from aftersale.runtime.requests import Retried
 
 MOST_BYTES = 16 * 1024 * 1024
+_AT_ONCE = 500
+"""Requests that are translated again in one transaction."""
 
 group = typer.Typer(help="What providers send by themselves.", no_args_is_help=True)
 
@@ -88,7 +92,7 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (path for path in folder.rglob("*") if path.suffix in {".json", ".form"})
 
 
-def _checked(path: Path, root: Path, wanted: str, now: "Instant") -> Checked:
+def _checked(path: Path, root: Path, wanted: str, now: Instant) -> Checked:
     from aftersale.translation.happening import REASONS, Delivery, Passed, told
     from aftersale.translation.providers import TRANSLATORS, translate
 
@@ -113,7 +117,7 @@ def _checked(path: Path, root: Path, wanted: str, now: "Instant") -> Checked:
     return Checked(shown, provider, dict(becomes), [str(p) for p in found.passed], not unclear)
 
 
-def _tracked(shown: str, body: bytes, now: "Instant") -> Checked:
+def _tracked(shown: str, body: bytes, now: Instant) -> Checked:
     """A call of a tracking client, as /v1 takes it from a server of the shop's own.
 
     Samples are written as a page writes them: who it is, and which call, the client adds itself.
@@ -134,6 +138,223 @@ def _tracked(shown: str, body: bytes, now: "Instant") -> Checked:
         why = f"{refusal.what} ({refusal.where})" if refusal.where else refusal.what
         return Checked(shown, "segment", {}, [why], understood=True)
     return Checked(shown, "segment", {event.type: 1}, [], understood=True)
+
+
+_STATES = ("translated", "refused", "waiting")
+
+
+@command(group, "list")
+def listed(
+    here: Here,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also what was understood (default: only what was not).")
+    ] = False,
+    provider: Annotated[str, typer.Option("--provider", help="Only of this provider.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+) -> Answer:
+    """List what providers sent and could not be understood, with its reason.
+
+    The newest first. What names people is not shown.
+    """
+    from aftersale.runtime.certificates import wanted
+
+    app = here.app()
+    with app.store.read() as tx:
+        states = _STATES if every else _STATES[1:]
+        found = tx.requests.newest(limit, states=states, provider=provider)
+        counts = tx.requests.counts()
+        certificates = wanted(tx)
+    app.store.close()
+    by_provider: dict[str, dict[str, int]] = {}
+    for count in counts:
+        by_provider.setdefault(count.provider, dict.fromkeys(_STATES, 0))[count.state] = (
+            count.requests
+        )
+    data = {
+        "providers": by_provider,
+        "certificates": certificates,
+        "requests": [_told(one) for one in found],
+    }
+    rows = [
+        (
+            one.number,
+            one.provider,
+            one.shop,
+            format_instant(one.received_at),
+            one.times,
+            one.state,
+            "; ".join(str(passed) for passed in one.passed),
+        )
+        for one in found
+    ]
+    sums = [(name, *(states[state] for state in _STATES)) for name, states in by_provider.items()]
+    shown: list[str | Table] = [Table(("provider", *_STATES), sums)] if sums else []
+    headings = ("number", "provider", "shop", "arrived", "times", "state", "why")
+    shown.append(
+        Table(headings, rows) if rows else "There is nothing that could not be understood."
+    )
+    following = [here.line(f"webhooks trust {url}") for url in certificates]
+    following += [
+        here.line(f"webhooks confirm {one.number}")
+        for one in found
+        if any(passed.code == "to-confirm" for passed in one.passed)
+    ]
+    return Answer(data, shown, next=following)
+
+
+def _told(one: "Request") -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "provider": one.provider,
+        "shop": one.shop,
+        "received_at": format_instant(one.received_at),
+        "last_at": format_instant(one.last_at),
+        "times": one.times,
+        "state": one.state,
+        "passed": [{"code": passed.code, "detail": passed.detail} for passed in one.passed],
+    }
+
+
+@command(group, "show")
+def show_one(here: Here, number: Annotated[int, typer.Argument(help="Of `list`.")]) -> Answer:
+    """Print one request as it arrived, to find out why it is not understood.
+
+    It may name people: keep what you save of it as you keep your customer list.
+    """
+    app = here.app()
+    with app.store.read() as tx:
+        found = tx.requests.get(number)
+    app.store.close()
+    if found is None:
+        raise _absent(here, number)
+    body = found.body.decode("utf-8", "replace")
+    if not body:
+        here.warn("its body was forgotten with a person whom it named, or was empty")
+    return Answer({**_told(found), "headers": found.headers, "body": body}, [body])
+
+
+@command(group, "retry")
+def retried(
+    here: Here,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Default: all of `list`.")
+    ] = None,
+) -> Answer:
+    """Translate again what could not be understood, after a fix or an upgrade.
+
+    What a request told already is told once, however often it is translated.
+    """
+    from aftersale.runtime.requests import retry
+
+    app = here.app()
+    done: list[Retried] = []
+    if numbers:
+        with app.store.write() as tx:
+            kept = [tx.requests.get(number) for number in numbers]
+            absent = [number for number, found in zip(numbers, kept, strict=True) if not found]
+            if absent:
+                raise _absent(here, absent[0])
+            done = retry(tx, [found for found in kept if found and found.body], now=app.now(tx))
+    else:
+        after = 0
+        while True:
+            with app.store.write() as tx:
+                some = tx.requests.open(after, _AT_ONCE)
+                done += retry(tx, some, now=app.now(tx))
+            if not some:
+                break
+            after = some[-1].number
+    app.store.close()
+    left = [one for one in done if one.state != "translated"]
+    for one in done:
+        if one.fault is not None:
+            here.warn(f"request {one.number}: the translator failed: {one.fault!r}")
+    rows = [
+        (one.number, one.provider, one.state, one.events, "; ".join(map(str, one.passed)))
+        for one in done
+    ]
+    data = {
+        "translated": len(done) - len(left),
+        "left": len(left),
+        "requests": [
+            {
+                "number": one.number,
+                "provider": one.provider,
+                "state": one.state,
+                "events": one.events,
+                "passed": [str(passed) for passed in one.passed],
+            }
+            for one in done
+        ],
+    }
+    shown: list[str | Table] = [
+        Table(("number", "provider", "state", "events", "why"), rows),
+        f"{len(done)} translated again: {len(done) - len(left)} understood, {len(left)} not",
+    ]
+    return Answer(data, shown, code=IN_PART if left else DONE)
+
+
+@command(group, "trust")
+def trust_one(
+    here: Here,
+    url: Annotated[str, typer.Argument(help="Address of a certificate, of `list`.")],
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The certificate; without it, it is fetched.")
+    ] = None,
+) -> Answer:
+    """Trust a certificate with which Amazon SNS signs; messages that it signs are taken then.
+
+    Without a file it is fetched from Amazon, over TLS.
+    """
+    from aftersale.adapters.amazon_sns import fetch
+    from aftersale.runtime.certificates import is_certificate, trust
+
+    if not is_certificate(url):
+        raise Refusal(f"{url} is no address of a certificate of Amazon SNS")
+    if file is None:
+        text = fetch(url).decode("ascii", "replace")
+    else:
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            raise Refusal("the certificate cannot be read", where=str(file)) from error
+    app = here.app()
+    with app.store.write() as tx:
+        trust(tx, url, text)
+    app.store.close()
+    return Answer({"url": url}, [f"Messages signed with {url} are taken from now on."])
+
+
+@command(group, "confirm")
+def confirm(here: Here, number: Annotated[int, typer.Argument(help="Of `list`.")]) -> Answer:
+    """Confirm a subscription that Amazon SNS asks about: its address is called, once.
+
+    The request was proved to be of a topic that you named; nothing is confirmed without this.
+    """
+    from aftersale.adapters.amazon_sns import fetch
+    from aftersale.ledger.requests import TRANSLATED
+    from aftersale.translation.happening import Passed
+    from aftersale.translation.requests import CONFIRM, confirmation_url
+
+    app = here.app()
+    with app.store.read() as tx:
+        found = tx.requests.get(number)
+    if found is None:
+        raise _absent(here, number)
+    url = confirmation_url(found.body)
+    if not url:
+        raise Refusal(f"request {number} asks for no confirmation", hint=here.line("webhooks list"))
+    fetch(url)
+    with app.store.write() as tx:
+        tx.requests.settle(number, TRANSLATED, [Passed("set-up", CONFIRM)])
+    app.store.close()
+    return Answer({"number": number, "confirmed": True}, ["The subscription is confirmed."])
+
+
+def _absent(here: Here, number: int) -> Refusal:
+    return Refusal(f"there is no request {number}", hint=here.line("webhooks list --all"))
 
 
 def add_to(app: typer.Typer) -> None:

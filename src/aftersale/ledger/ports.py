@@ -190,7 +190,9 @@ class PersonalData(Protocol):
     def erase(
         self, customer: CustomerId, at: Instant, suppression: Sequence[bytes]
     ) -> dict[str, int]:
-        """Delete personal rows, refs, outbox bodies and caught messages of the customer.
+        """Delete what names the person: personal rows, refs, outbox bodies, caught messages.
+
+        The bodies of requests that name the person are emptied, see `requests.py`.
 
         Leaves an entry in the list of erasures and the keyed hashes of its addresses, so that
         the person is not imported and written to again. Rows deleted per table.

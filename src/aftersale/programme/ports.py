@@ -13,6 +13,7 @@ import msgspec
 from aftersale.delivery.ports import Mailbox, Outbox
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Identities, Ledger, PersonalData
+from aftersale.ledger.requests import Requests
 from aftersale.programme.api_keys import ApiKeys
 from aftersale.turn.ports import Decisions, Journal, States
 from aftersale.turn.shards import Lease, Shards
@@ -125,6 +126,11 @@ class Transaction(Protocol):
     @property
     def api_keys(self) -> ApiKeys:
         """The keys of programs."""
+        ...
+
+    @property
+    def requests(self) -> Requests:
+        """What providers sent, raw."""
         ...
 
 

@@ -3,7 +3,7 @@
 Everything the commands and pages need, as fields: they ask the App and never an adapter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,6 +37,8 @@ class App(msgspec.Struct, frozen=True):
     """Opens the same installation again, for another process."""
     lake: Lake
     """The history as tables; it need not be there."""
+    providers: Callable[[], Sequence[str]]
+    """Addresses below /webhooks/ at which a provider may send; Refusal where nobody can know."""
 
     def now(self, tx: Transaction) -> Instant:
         """The clock of the store: the driven one where it is driven, else the machine's."""

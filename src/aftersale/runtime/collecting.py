@@ -14,8 +14,10 @@ import msgspec
 
 from aftersale.events.event import Event
 from aftersale.kernel.errors import Operational
+from aftersale.kernel.instants import Instant
 from aftersale.runtime.app import App
 from aftersale.runtime.intake import is_past, take_in
+from aftersale.runtime.requests import Arrived, take_requests
 
 MOST_AT_ONCE = 4_000
 """Events of one transaction, beyond which the next lot waits for the next one."""
@@ -26,9 +28,19 @@ MOST_WAITING = 40_000
 class Lot(msgspec.Struct, eq=False):
     """What one sender sent together: all of it is committed, or none."""
 
-    events: Sequence[Event]
+    events: Sequence[Event] = ()
+    requests: Sequence[Arrived] = ()
+    """Of providers, with the events that they tell."""
+    prune: Instant | None = None
+    """Before when requests that were understood are no longer kept; None: that is not looked at."""
     whose: Any = None
     """By what the sender is found when the lot is settled."""
+
+    @property
+    def size(self) -> int:
+        """How much of a transaction it takes, in events."""
+        told = sum(len(one.translated.events) for one in self.requests)
+        return len(self.events) + len(self.requests) + told
 
 
 Settled = list[tuple[Lot, Exception | None]]
@@ -63,7 +75,7 @@ class Collector:
                 )
                 self._thread.start()
             self._lots.append(lot)
-            self._waiting += len(lot.events)
+            self._waiting += lot.size
             self._changed.notify()
 
     def close(self) -> None:
@@ -88,7 +100,7 @@ class Collector:
             while self._lots and count < MOST_AT_ONCE:
                 lot = self._lots.popleft()
                 lots.append(lot)
-                count += len(lot.events)
+                count += lot.size
             self._waiting -= count
             return lots
 
@@ -107,4 +119,12 @@ class Collector:
     def _commit(self, lots: list[Lot]) -> None:
         with self._app.store.write() as tx:
             events = [event for lot in lots for event in lot.events]
-            take_in(tx, events, received_at=self._app.now(tx), history=is_past(tx))
+            requests = [request for lot in lots for request in lot.requests]
+            now = self._app.now(tx)
+            for lot in lots:
+                if lot.prune is not None:
+                    tx.requests.prune(lot.prune)
+            if requests:
+                take_requests(tx, requests, events, now=now)
+            else:
+                take_in(tx, events, received_at=now, history=is_past(tx))

@@ -13,8 +13,10 @@ from aftersale.delivery.reasons import NO_LOGIN, NO_SENDER, NO_TLS, UNREACHABLE,
 from aftersale.delivery.settling import Trouble
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY, HOUR, Duration, Instant, format_duration, format_instant
+from aftersale.ledger.requests import TRANSLATED
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import App
+from aftersale.runtime.certificates import wanted
 from aftersale.runtime.marking import belongs
 from aftersale.runtime.sending import LIVE, STOPPED, TEST, mode_of, troubles_of
 from aftersale.runtime.verifying import latest_check
@@ -83,7 +85,7 @@ def examine(app: App) -> Examined:
             ],
             "store": _store(app),
             "programme": _programme(app, tx),
-            "data": [*_data(tx, now), _history(app, tx)],
+            "data": [*_data(app, tx, now), _history(app, tx)],
             "worker": _worker(tx, now, system),
             "sending": _sending(app, tx, now),
             "states": _states(tx),
@@ -123,7 +125,7 @@ def _programme(app: App, tx: Transaction) -> list[Finding]:
     ]
 
 
-def _data(tx: Transaction, now: Instant) -> list[Finding]:
+def _data(app: App, tx: Transaction, now: Instant) -> list[Finding]:
     newest = tx.ledger.newest_at()
     oldest = oldest_unread(tx)
     waits = now - oldest if oldest is not None else 0
@@ -139,7 +141,28 @@ def _data(tx: Transaction, now: Instant) -> list[Finding]:
             stops=waits > LATE,
         ),
         Finding("conflicts", str(conflicts) if conflicts < 100 else "100 or more"),
+        _webhooks(app, tx),
     ]
+
+
+def _webhooks(app: App, tx: Transaction) -> Finding:
+    """Who may send, what was sent, and how much of it nobody understands."""
+    try:
+        providers = app.providers()
+    except Refusal as refusal:
+        problem = f"{refusal.what}: {refusal.where}: {refusal.why}"
+        return Finding("webhooks", "", problem=problem, hint=refusal.hint)
+    counts = tx.requests.counts()
+    unclear = sum(count.requests for count in counts if count.state != TRANSLATED)
+    strange = wanted(tx)
+    problem = f"{unclear} could not be understood" if unclear else ""
+    kept = f"{sum(count.requests for count in counts)} kept"
+    return Finding(
+        "webhooks",
+        f"{kept}; from {', '.join(providers)}" if providers else kept,
+        problem="messages of Amazon SNS wait for a certificate" if strange else problem,
+        hint="aftersale webhooks list",
+    )
 
 
 def _history(app: App, tx: Transaction) -> Finding:

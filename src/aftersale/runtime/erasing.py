@@ -45,5 +45,6 @@ def would_change(tx: Transaction, customer: CustomerId) -> dict[str, int]:
         "identities": len(tx.identities.refs_of(customer)),
         "outbox": len(sends),
         "mailbox": len(tx.mailbox.newest(customer=customer, limit=100_000)),
+        "requests": len(tx.requests.naming(customer)),
         "called off": sum(send.status == QUEUED for send in sends),
     }

@@ -12,8 +12,10 @@ from aftersale.events.vocabulary import OrderShipped, encode_body
 from aftersale.kernel.ids import CustomerId, digest16
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict, NewEntry, PersonalRow
+from aftersale.ledger.requests import REFUSED, TRANSLATED, NewRequest
 from aftersale.programme.api_keys import ApiKey
 from aftersale.programme.ports import Deployment, Transaction
+from aftersale.translation.happening import Passed
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import StateRow, TurnRecord
 
@@ -69,6 +71,14 @@ def new_mail(key: str, customer: CustomerId = 1, **changes: Any) -> Caught:
     return msgspec.structs.replace(mail, **changes)
 
 
+def new_request(name: str, at: Instant = 100, **changes: Any) -> NewRequest:
+    """A request of a shop that was understood; `changes` are its fields."""
+    request = NewRequest(
+        digest16("request", name), "shopify", "main", at, {"content-type": "x"}, b"{}", TRANSLATED
+    )
+    return msgspec.structs.replace(request, **changes)
+
+
 @contextlib.contextmanager
 def raises(kind: type[BaseException]) -> Iterator[None]:
     """The block ends with an error of that kind."""
@@ -120,6 +130,9 @@ def fill(tx: Transaction) -> None:
     tx.deployments.add(Deployment(1, "d1", 100, {}))
     tx.meta.set("mode", "live")
     tx.api_keys.add(ApiKey("k1", "", "secret", ("read",), "", b"1", 1))
+    refused = new_request("b", state=REFUSED, passed=(Passed("unknown", "moons"),))
+    tx.requests.keep([new_request("a"), refused])
+    tx.requests.concern([(1, 1)])
 
 
 def disturb(tx: Transaction) -> None:
@@ -144,6 +157,9 @@ def disturb(tx: Transaction) -> None:
     tx.meta.set("mode", "stopped")
     tx.api_keys.add(ApiKey("k2", "", "ingest", ("ingest",), "", b"2", 2))
     tx.api_keys.end("k1", 5)
+    tx.requests.keep([new_request("a", 900), new_request("c")])
+    tx.requests.concern([(3, 3)])
+    tx.requests.settle(2, TRANSLATED, [])
 
 
 def everything(tx: Transaction) -> dict[str, Any]:
@@ -169,4 +185,6 @@ def everything(tx: Transaction) -> dict[str, Any]:
         "deployments": tx.deployments.history(),
         "mode": tx.meta.get("mode"),
         "api_keys": tx.api_keys.all(),
+        "requests": [tx.requests.get(one.number) for one in tx.requests.newest(10_000)],
+        "naming": [tx.requests.naming(customer) for customer in people],
     }

@@ -23,17 +23,19 @@ from aftersale.testing.storage_examples import (
     new_decision,
     new_entry,
     new_mail,
+    new_request,
     new_send,
     raises,
     undo,
 )
 from aftersale.testing.storage_key_suite import KeySuite
+from aftersale.testing.storage_request_suite import RequestSuite
 from aftersale.testing.storage_shard_suite import ShardSuite
 from aftersale.testing.storage_turn_suite import TurnSuite
 from aftersale.turn.ports import StateRow
 
 
-class StorageSuite(TurnSuite, ShardSuite, KeySuite):
+class StorageSuite(TurnSuite, ShardSuite, KeySuite, RequestSuite):
     """One test a sentence; every adapter passes all of them."""
 
     # --- transactions ---------------------------------------------------------------------
@@ -55,6 +57,8 @@ class StorageSuite(TurnSuite, ShardSuite, KeySuite):
             assert tx.deployments.latest() is None
             assert tx.meta.get("mode") is None
             assert tx.api_keys.all() == []
+            assert tx.requests.newest(10) == []
+            assert tx.requests.counts() == []
 
     def test_a_write_sees_itself_and_later_readers_see_it(self, store: Store) -> None:
         """Reading inside the writing block already finds what it wrote."""
@@ -104,6 +108,9 @@ class StorageSuite(TurnSuite, ShardSuite, KeySuite):
                 lambda: tx.mailbox.catch(new_mail("k")),
                 lambda: tx.meta.set("mode", "live"),
                 lambda: tx.personal.erase(1, 1, ()),
+                lambda: tx.requests.keep([new_request("a")]),
+                lambda: tx.requests.settle(1, "translated", ()),
+                lambda: tx.requests.prune(1),
             ):
                 with raises(RuntimeError):
                     write()
@@ -394,6 +401,7 @@ class StorageSuite(TurnSuite, ShardSuite, KeySuite):
                 "identities": 2,
                 "outbox": 2,
                 "mailbox": 2,
+                "requests": 0,
             }
         with store.read() as tx:
             assert tx.personal.of(1) == []

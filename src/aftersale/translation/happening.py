@@ -40,6 +40,8 @@ REASONS: dict[str, Reason] = {
     "unreadable": Reason("is neither JSON nor a form", understood=False),
     "unknown": Reason("is of a kind that we do not know", understood=False),
     "invalid": Reason("tells what cannot be", understood=False),
+    "to-confirm": Reason("asks to be confirmed by a person", understood=False),
+    "fault": Reason("could not be translated, for a fault of ours", understood=False),
 }
 
 

@@ -7,6 +7,8 @@ from starlette.requests import Request
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.importing import Reject
 from aftersale.ledger.ports import Conflict
+from aftersale.ledger.requests import REFUSED, WAITING, Count
+from aftersale.ledger.requests import Request as Kept
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.app import KEPT_REJECTS, Imported, imports
 from aftersale.runtime.doctor import oldest_unread
@@ -40,11 +42,35 @@ class ConflictRow(msgspec.Struct, frozen=True):
     received_at: Instant
 
 
+class ProviderRow(msgspec.Struct, frozen=True):
+    """What came from one provider."""
+
+    provider: str
+    translated: int
+    refused: int
+    waiting: int
+    last_at: Instant
+
+
+class RequestRow(msgspec.Struct, frozen=True):
+    """One request that could not be understood."""
+
+    number: int
+    provider: str
+    shop: str
+    received_at: Instant
+    times: int
+    state: str
+    why: str
+
+
 class Data(msgspec.Struct, frozen=True):
     """Everything on the page; the same as JSON."""
 
     figures: list[Figure]
     imports: list[ImportRow]
+    providers: list[ProviderRow]
+    requests: list[RequestRow]
     conflicts: list[ConflictRow]
 
 
@@ -77,9 +103,11 @@ def data(pages: Pages, tx: Transaction, request: Request) -> Shown:
     view = Data(
         figures,
         [_row(one) for one in imports(tx)],
+        _providers(tx.requests.counts()),
+        [_request(one) for one in tx.requests.newest(50, states=(REFUSED, WAITING))],
         [_conflict(one) for one in tx.ledger.conflicts(limit=50)],
     )
-    return Shown("data.html", "data", view, ("imports", "conflicts"))
+    return Shown("data.html", "data", view, ("imports", "providers", "requests", "conflicts"))
 
 
 def one_import(pages: Pages, tx: Transaction, request: Request) -> Shown:
@@ -108,6 +136,24 @@ def _row(one: Imported) -> ImportRow:
         report.duplicates,
         report.conflicts,
         report.done >= report.rows,
+    )
+
+
+def _providers(counts: list[Count]) -> list[ProviderRow]:
+    rows: dict[str, ProviderRow] = {}
+    for count in counts:
+        row = rows.get(count.provider, ProviderRow(count.provider, 0, 0, 0, 0))
+        rows[count.provider] = msgspec.structs.replace(
+            row,
+            **{count.state: count.requests, "last_at": max(row.last_at, count.last_at)},
+        )
+    return list(rows.values())
+
+
+def _request(one: Kept) -> RequestRow:
+    why = "; ".join(str(passed) for passed in one.passed)
+    return RequestRow(
+        one.number, one.provider, one.shop, one.received_at, one.times, one.state, why
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from aftersale.adapters.storage._memory_requests import MemoryRequests
 from aftersale.adapters.storage._memory_shards import narrowed
 from aftersale.adapters.storage._memory_shelves import Shelves, newest
 from aftersale.events.event import Entry, Ref
@@ -242,6 +243,7 @@ class MemoryPersonalData:
         s = self._s
         s.writing()
         people = s.same_person(customer)
+        requests = MemoryRequests(s).forget(customer)
         told = self.of(customer)
         refs = [ref for ref, owner in s.refs.items() if owner in people]
         sends = [send for send in s.sends.values() if send.customer in people and send.values]
@@ -263,6 +265,7 @@ class MemoryPersonalData:
             "identities": len(refs),
             "outbox": len(sends),
             "mailbox": len(caught),
+            "requests": requests,
         }
 
     def suppressed(self, hashes: Sequence[bytes]) -> set[bytes]:

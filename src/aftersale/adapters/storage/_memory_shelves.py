@@ -9,6 +9,7 @@ from aftersale.events.event import Ref
 from aftersale.kernel.ids import CustomerId, Position
 from aftersale.kernel.instants import Instant
 from aftersale.ledger.ports import Conflict, NewEntry, PersonalRow
+from aftersale.ledger.requests import Request, RequestNumber
 from aftersale.programme.api_keys import ApiKey
 from aftersale.programme.ports import Deployment
 from aftersale.turn.decision import Decision
@@ -50,6 +51,9 @@ class Shelves:
         self.deployments: dict[int, Deployment] = {}
         self.meta: dict[str, bytes] = {}
         self.api_keys: dict[str, ApiKey] = {}
+        self.requests: dict[RequestNumber, Request] = {}
+        self.request_keys: dict[bytes, RequestNumber] = {}
+        self.request_customers: dict[tuple[CustomerId, RequestNumber], None] = {}
         self.numbers: dict[str, int] = {}
         self.shards: dict[ShardNumber, Shard] = {n: Shard(n) for n in range(shards)}
         self.leases: dict[ShardNumber, tuple[str, int, Instant]] = {}

@@ -25,6 +25,7 @@ from aftersale.adapters.storage._memory_facts import (
     MemoryLedger,
     MemoryPersonalData,
 )
+from aftersale.adapters.storage._memory_requests import MemoryRequests
 from aftersale.adapters.storage._memory_shards import MemoryShards, check_lease, take
 from aftersale.adapters.storage._memory_shelves import Shelves
 from aftersale.kernel.errors import Operational, Refusal
@@ -118,6 +119,7 @@ class MemoryTransaction:
         self.deployments = _Deployments(shelves)
         self.meta = _Meta(shelves)
         self.api_keys = _ApiKeys(shelves)
+        self.requests = MemoryRequests(shelves)
 
 
 class MemoryStore:
@@ -210,6 +212,8 @@ class MemoryStore:
                 "deployments": shelves.deployments,
                 "meta": shelves.meta,
                 "api_keys": shelves.api_keys,
+                "requests": shelves.requests,
+                "request_customers": shelves.request_customers,
             }
             counted = {name: len(shelf) for name, shelf in rows.items()}
         return {"kind": "memory", "path": "", "schema": 0, "bytes": 0, "rows": counted}

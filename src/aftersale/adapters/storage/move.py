@@ -90,6 +90,11 @@ TABLES = (
     _same("deployments", "version, digest, deployed_at, files, note"),
     _same("meta", "name, value"),
     _same("api_keys", "created_at, ends_at, id, name, kind, scopes, shop, digest"),
+    _same(
+        "requests",
+        "number, received_at, last_at, times, key, provider, shop, state, passed, headers, body",
+    ),
+    _same("request_customers", "customer, request"),
 )
 """Every table with rows of a store. Leases and workers are of processes and stay behind."""
 

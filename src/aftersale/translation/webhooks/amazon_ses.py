@@ -45,7 +45,10 @@ def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each recipient."""
     found = body_of(delivery.body, "application/json")
     wrapped = text(found, "Type")
-    if wrapped in {"SubscriptionConfirmation", "UnsubscribeConfirmation"}:
+    if wrapped == "SubscriptionConfirmation":
+        yield Passed("to-confirm")
+        return
+    if wrapped == "UnsubscribeConfirmation":
         yield Passed("set-up", wrapped)
         return
     event = found

@@ -8,6 +8,7 @@ until it cleans them up; see docs/how-to/erase-a-person.md.
 from collections.abc import Sequence
 
 from aftersale.adapters.storage.postgres.connection import integers
+from aftersale.adapters.storage.postgres.requests import forget
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -17,6 +18,7 @@ PERSONAL: dict[str, frozenset[str]] = {
     "identities": frozenset({"value"}),
     "outbox": frozenset({"data"}),
     "mailbox": frozenset({"recipient", "subject", "html", "text", "headers"}),
+    "requests": frozenset({"body"}),
 }
 """Table → the columns that may hold what names a person."""
 
@@ -58,6 +60,11 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "api_keys": frozenset({
         "id", "name", "kind", "scopes", "shop", "digest", "created_at", "ends_at",
     }),
+    "requests": frozenset({
+        "number", "key", "provider", "shop", "received_at", "last_at", "times", "state", "passed",
+        "headers",
+    }),
+    "request_customers": frozenset({"customer", "request"}),
     "aftersale_schema": frozenset({"version", "migrated_at"}),
 }  # fmt: skip
 """Table → the columns that hold ids, instants, codes and the facts that decisions need."""
@@ -83,6 +90,7 @@ def erase(
     """
     write = session.writing()
     people = session.same_person(customer)
+    requests = forget(session, people)  # before the ids are gone that it looks for
     values = {"people": integers(people), "nothing": _NOTHING}
     changed = {
         table: write.execute(statement, values).rowcount for table, statement in _STATEMENTS.items()
@@ -96,4 +104,4 @@ def erase(
             "INSERT INTO suppressions VALUES (%s) ON CONFLICT DO NOTHING",
             [(hashed,) for hashed in suppression],
         )
-    return changed
+    return {**changed, "requests": requests}

@@ -20,6 +20,7 @@ from aftersale.adapters.storage.postgres.identities import PostgresIdentities
 from aftersale.adapters.storage.postgres.ledger import PostgresLedger
 from aftersale.adapters.storage.postgres.outbox import PostgresMailbox, PostgresOutbox
 from aftersale.adapters.storage.postgres.personal import PostgresPersonalData
+from aftersale.adapters.storage.postgres.requests import PostgresRequests
 from aftersale.adapters.storage.postgres.session import TEMPORARY, Session
 from aftersale.adapters.storage.postgres.shards import PostgresShards
 from aftersale.adapters.storage.postgres.states import PostgresStates
@@ -56,6 +57,7 @@ class PostgresTransaction:
         self.deployments = PostgresDeployments(session)
         self.meta = PostgresMeta(session)
         self.api_keys = PostgresApiKeys(session)
+        self.requests = PostgresRequests(session)
 
 
 class PostgresStore:

@@ -7,6 +7,7 @@ nobody, or the erasure has a statement for it.
 from collections.abc import Sequence
 
 from aftersale.adapters.storage.sqlite.connection import chunks, marks
+from aftersale.adapters.storage.sqlite.requests import forget
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
@@ -16,6 +17,7 @@ PERSONAL: dict[str, frozenset[str]] = {
     "identities": frozenset({"value"}),
     "outbox": frozenset({"data"}),
     "mailbox": frozenset({"recipient", "subject", "html", "text", "headers"}),
+    "requests": frozenset({"body"}),
 }
 """Table → the columns that may hold what names a person."""
 
@@ -61,6 +63,11 @@ IMPERSONAL: dict[str, frozenset[str]] = {
     "api_keys": frozenset({
         "id", "name", "kind", "scopes", "shop", "digest", "created_at", "ends_at",
     }),
+    "requests": frozenset({
+        "number", "key", "provider", "shop", "received_at", "last_at", "times", "state", "passed",
+        "headers",
+    }),
+    "request_customers": frozenset({"customer", "request"}),
 }  # fmt: skip
 """Table → the columns that hold ids, instants, codes and the facts that decisions need."""
 
@@ -87,6 +94,7 @@ def erase(
     session.erased = True
     changed = dict.fromkeys(_STATEMENTS, 0)
     people = session.same_person(customer)
+    requests = forget(session, people)  # before the ids are gone that it looks for
     for some in chunks(people):
         for table, statement in _STATEMENTS.items():
             changed[table] += write.execute(statement.format(marks(some)), some).rowcount
@@ -94,4 +102,4 @@ def erase(
     write.executemany(
         "INSERT OR IGNORE INTO suppressions VALUES (?)", [(hashed,) for hashed in suppression]
     )
-    return changed
+    return {**changed, "requests": requests}

@@ -22,6 +22,7 @@ from aftersale.adapters.storage.sqlite.identities import SqliteIdentities
 from aftersale.adapters.storage.sqlite.ledger import SqliteLedger
 from aftersale.adapters.storage.sqlite.outbox import SqliteMailbox, SqliteOutbox
 from aftersale.adapters.storage.sqlite.personal import SqlitePersonalData
+from aftersale.adapters.storage.sqlite.requests import SqliteRequests
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.adapters.storage.sqlite.shards import SqliteShards
 from aftersale.adapters.storage.sqlite.states import SqliteStates
@@ -52,6 +53,7 @@ class SqliteTransaction:
         self.deployments = SqliteDeployments(session)
         self.meta = SqliteMeta(session)
         self.api_keys = SqliteApiKeys(session)
+        self.requests = SqliteRequests(session)
 
 
 class _Link(msgspec.Struct):
