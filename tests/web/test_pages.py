@@ -512,17 +512,38 @@ def test_the_report_is_one_file_that_needs_nothing_else(lived, tmp_path: Path):
     assert not re.search(r'(?:src|href)="|url\(|@import', text)
 
 
-def test_the_latest_backtest_is_shown_where_one_was_kept(lived):
-    view = report_of(Backtested(), Plan(0, 7 * DAY), shop="Shop", titles={})
-    with lived.app.store.write() as tx:
-        tx.meta.set("backtest", msgspec.to_builtins(view, str_keys=True) | {"later": 1})
+def test_a_draft_stands_beside_what_is_in_force_where_the_days_are_the_same(lived):
+    def report(draft="", days=7, **journeys):
+        counts = {name: JourneyCount(people=n, runs=n, messages=n) for name, n in journeys.items()}
+        done = Backtested(people=3, customers=9, messages=sum(journeys.values()), journeys=counts)
+        plan = Plan(0, days * DAY)
+        made = report_of(done, plan, shop="Shop", titles={}, draft=draft)
+        with lived.app.store.write() as tx:
+            kept = msgspec.to_builtins(made, str_keys=True) | {"later": 1}
+            tx.meta.set("backtest_draft" if draft else "backtest", kept)
+
+    client = visitor(lived)
     try:
-        answer = visitor(lived).get("/backtests/latest")
+        report(refill=4, win_back=2)
+        page = client.get("/backtests/latest").text
+        assert "Nobody reacts in a replay" in page
+        assert "Draft against" not in page
+        report(refill=6, new=1, draft="<b>mine</b>")
+        page = client.get("/backtests/latest").text
+        assert "&lt;b&gt;mine&lt;/b&gt;" in page
+        told = client.get("/backtests/latest.json").json()["against"]
+        assert {one["name"]: one["messages"] for one in told["journeys"]} == {
+            "refill": [4, 6],
+            "win_back": [2, None],
+            "new": [None, 1],
+        }
+        assert ["Messages", 6, 7] in told["totals"]
+        report(refill=6, draft="mine", days=14)
+        assert "over other days" in client.get("/backtests/latest").text
     finally:
         with lived.app.store.write() as tx:
             tx.meta.set("backtest", None)
-    assert answer.status_code == 200
-    assert "Nobody reacts in a replay" in answer.text
+            tx.meta.set("backtest_draft", None)
 
 
 # --- for machines ---------------------------------------------------------------------------

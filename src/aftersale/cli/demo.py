@@ -261,7 +261,7 @@ def _backtested(app: "App") -> dict[str, Any]:
         world = world_now(tx, app.worlds)
     plan = Plan(LAST_DAY - BACKTESTED, LAST_DAY)
     result = backtest_in_parts(app, world, plan, processes=2)
-    keep_report(app, result, plan)
+    keep_report(app, result, plan, world)
     times = {"from": format_instant(plan.start), "to": format_instant(plan.end)}
     return {**summary_of(result, plan, world.programme.version), **times}
 

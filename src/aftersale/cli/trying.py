@@ -70,8 +70,7 @@ def try_backtest(
             tell=lambda phase, done, total: progress(done, total),
         )
     summary = summary_of(result, plan, world.programme.version)
-    if draft is None:
-        keep_report(app, result, plan)
+    keep_report(app, result, plan, world, draft=str(draft) if draft else "")
     data = {
         **summary,
         "from": format_instant(plan.start),

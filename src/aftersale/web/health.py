@@ -9,7 +9,6 @@ from aftersale.ledger.ports import Conflict
 from aftersale.programme.ports import Transaction
 from aftersale.runtime.doctor import Examined, Finding, examine
 from aftersale.web.pages import Pages, Shown
-from aftersale.web.report import Report
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -39,12 +38,3 @@ def health_of(pages: Pages, tx: Transaction, examined: Examined) -> Health:
         unknown=tx.outbox.in_state(UNKNOWN, limit=50),
         conflicts=tx.ledger.conflicts(limit=20),
     )
-
-
-def latest_backtest(pages: Pages, tx: Transaction, request: Request) -> Shown:
-    """The newest backtest that was kept."""
-    kept = tx.meta.get("backtest")
-    if kept is None:
-        return Shown("backtest.html", "backtest", None)
-    view = msgspec.convert(kept, Report)
-    return Shown("backtest.html", "backtest", view, ("journeys", "reasons"))

@@ -22,7 +22,7 @@ from aftersale.web.graph import Box, Drawn, draw_journey
 from aftersale.web.overview import JourneyRow, journey_rows, reason_bars
 from aftersale.web.pages import Pages, Shown
 from aftersale.web.period import Period
-from aftersale.web.report import Report
+from aftersale.web.report import Report, kept_report
 from aftersale.web.words import KIND_TITLES, day, grouped, person_name
 
 CROWDED = 0.25
@@ -212,12 +212,6 @@ def lived(box: Box, mine: Sequence[Decision], zone: str) -> list[tuple[str, str,
             how = f"decision {decision_name(one.customer, one.seq)}"
             found.append((day(one.now, zone), words, f"{how}: {why}" if why else how))
     return found[:2]
-
-
-def kept_report(tx: Transaction) -> Report | None:
-    """The newest backtest that was kept."""
-    kept = tx.meta.get("backtest")
-    return None if kept is None else msgspec.convert(kept, Report)
 
 
 def _when(report: Report | None) -> str:

@@ -21,6 +21,7 @@ from aftersale.runtime.app import App
 from aftersale.runtime.elsewhere import Elsewhere
 from aftersale.runtime.jobs import Begin, Runner
 from aftersale.web import (
+    backtests,
     customers,
     data,
     decisions,
@@ -95,7 +96,7 @@ ROUTES = (
     form("/jobs/{name}/again", jobs.again),
     *page("/data/upload", jobs.upload_form),
     *page("/health", health.health),
-    *page("/backtests/latest", health.latest_backtest),
+    *page("/backtests/latest", backtests.latest),
     Route("/u/{token}", public.unsubscribe, methods=["GET"]),
     Route("/u/{token}", public.unsubscribe_now, methods=["POST"]),
     Route("/p/{token}", public.preferences, methods=["GET"]),

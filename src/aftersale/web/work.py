@@ -42,7 +42,7 @@ def backtest_work(app: App, fields: Mapping[str, str], tell: Tell) -> Outcome:
         world = world_now(tx, app.worlds)
         plan = plan_of(tx, fields["from"], fields["to"], fields["reactions"])
     result = backtest_in_parts(app, world, plan, processes=os.cpu_count() or 1, tell=tell)
-    report = keep_report(app, result, plan)
+    report = keep_report(app, result, plan, world)
     return Outcome(
         f"{many(report.people, 'customer')} would have got {many(report.messages, 'message')}.",
         "/backtests/latest",
