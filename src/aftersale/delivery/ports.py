@@ -141,6 +141,10 @@ class Outbox(Protocol):
         """How many per (journey, step, status)."""
         ...
 
+    def by_status(self) -> dict[str, int]:
+        """How many per status."""
+        ...
+
     def sent_since(self, since: Instant) -> dict[str, int]:
         """Messages per journey that went out (sent or unknown) with `status_at` >= since."""
         ...

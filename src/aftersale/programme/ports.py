@@ -177,8 +177,8 @@ class Store(Protocol):
         """Copy the whole store to a file while it is in use; sizes and last position."""
         ...
 
-    def describe(self) -> dict[str, Any]:
-        """Schema version, bytes on disk, rows per table: for doctor."""
+    def describe(self, *, rows: bool = True) -> dict[str, Any]:
+        """Schema version, bytes on disk and, as that takes a while, `rows` per table if wanted."""
         ...
 
     def close(self) -> None:

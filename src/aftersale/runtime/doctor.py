@@ -95,7 +95,7 @@ def examine(app: App) -> Examined:
 
 
 def _store(app: App) -> list[Finding]:
-    about = app.store.describe()
+    about = app.store.describe(rows=False)
     free = shutil.disk_usage(app.home).free
     size = int(about.get("bytes", 0)) + int(about.get("log_bytes", 0))
     return [
@@ -235,9 +235,7 @@ def _share(worker: str, holders: Mapping[int, str]) -> str:
 
 def _sending(app: App, tx: Transaction, now: Instant) -> list[Finding]:
     mode = mode_of(tx)
-    by_status: dict[str, int] = {}
-    for (_, _, status), number in tx.outbox.counts().items():
-        by_status[status] = by_status.get(status, 0) + number
+    by_status = tx.outbox.by_status()
     due = tx.outbox.queued(now, 1)  # tasks wait for people, not for a worker
     age = now - max(due[0].decided_at, due[0].not_before) if due else 0
     unknown = by_status.get(UNKNOWN, 0)

@@ -69,9 +69,7 @@ def vitals_of(app: App, tx: Transaction) -> Vitals:
     oldest = oldest_unread(tx)
     alarms = tx.states.due(now, 1)
     due = tx.outbox.queued(now, 1)
-    outbox = dict.fromkeys(LIFE, 0)
-    for (_, _, status), number in tx.outbox.counts().items():
-        outbox[status] += number
+    outbox = {**dict.fromkeys(LIFE, 0), **tx.outbox.by_status()}
     checked = latest_check(tx)
     return Vitals(
         now=now,

@@ -153,6 +153,28 @@ class TurnSuite:
                 DecisionRow("refill", "remind", "send", "allowed", 2, 2)
             ]
 
+    def test_decisions_are_counted_on_from_a_number(self, store: Store) -> None:
+        """What is counted up to a number and what is counted from it on is all, each once."""
+        sent, held = ("refill", "remind", "send", "allowed"), ("refill", "remind", "hold", "cap")
+        with store.write() as tx:
+            tx.decisions.append(
+                1,
+                [
+                    new_decision(1, 1, now=10),
+                    new_decision(1, 2, now=19),
+                    new_decision(2, 1, now=20),
+                    new_decision(2, 2, now=35, kind="hold", reason="cap"),
+                ],
+            )
+        with store.read() as tx:
+            assert sorted(tx.decisions.tally(10)) == [(1, sent, 2), (2, sent, 1), (3, held, 1)]
+            middle = tx.decisions.numbered(20)
+            assert 0 < middle < tx.decisions.numbered(36)
+            assert tx.decisions.tally(10, upto=middle) == [(1, sent, 2)]
+            assert sorted(tx.decisions.tally(10, after=middle)) == [(2, sent, 1), (3, held, 1)]
+            assert tx.decisions.tally(10, after=tx.decisions.numbered(36)) == []
+            assert tx.decisions.numbered(10) == 0
+
     # --- what goes out --------------------------------------------------------------------
 
     def test_a_key_makes_one_send_for_ever(self, store: Store) -> None:
@@ -283,6 +305,7 @@ class TurnSuite:
             assert keys(tx.outbox.newest(journey="refill", limit=2)) == ["e", "d"]
             assert keys(tx.outbox.of(2)) == ["c"]
             assert tx.outbox.sent_since(150) == {"refill": 1, "review": 1}
+            assert tx.outbox.by_status() == {"queued": 1, "sent": 3, "unknown": 1}
             assert tx.outbox.counts() == {
                 ("refill", "remind", "queued"): 1,
                 ("refill", "remind", "sent"): 2,

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from aftersale.kernel.ids import CustomerId, Position
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import Duration, Instant
 from aftersale.turn.decision import Decision
 from aftersale.turn.shards import ShardNumber
 
@@ -174,6 +174,23 @@ class Decisions(Protocol):
 
     def counts(self, *, since: Instant = 0, until: Instant | None = None) -> list[DecisionRow]:
         """Decisions with `now` in [since, until) counted by journey, step, kind and reason."""
+        ...
+
+    def tally(
+        self, bucket: Duration, *, after: int = 0, upto: int | None = None
+    ) -> list[tuple[int, tuple[str, str, str, str], int]]:
+        """The decisions of the numbers above `after`, up to `upto` (None: all), counted.
+
+        By how many buckets of that length their `now` lies after 1970, and by journey, step, kind
+        and reason.
+        """
+        ...
+
+    def numbered(self, until: Instant) -> int:
+        """The highest number of a decision with `now` before that, 0 where there is none.
+
+        Numbers begin at 1 and grow, with gaps where a transaction was undone.
+        """
         ...
 
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:

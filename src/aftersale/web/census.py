@@ -32,6 +32,7 @@ from aftersale.turn.shards import Lease
 from aftersale.turn.state import State, decode
 from aftersale.web.period import date_of
 from aftersale.web.sizes import keep_day
+from aftersale.web.tally import Tally, keep_tally
 from aftersale.web.words import span
 
 PATIENCE = 50
@@ -225,9 +226,11 @@ def count(store: Store, clock: Callable[[], Instant]) -> Census:
         now = driven if tx.meta.get("driven") else started
         segments = worlds.compiled(tx, world.programme.version).segments
         census = take_census(tx, world, segments, now, started)
+        decided = Tally().counted(tx, world.programme.policy.zone, now)
     census.spent = max(clock() - started, 0)
     with store.work(Lease()) as tx:
         keep_census(tx, mark, census, world.programme.policy.zone)
+        keep_tally(tx, decided)
     return census
 
 

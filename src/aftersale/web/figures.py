@@ -5,8 +5,6 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from aftersale.kernel.instants import Instant
-from aftersale.programme.ports import Transaction
 from aftersale.turn.ports import DecisionRow
 from aftersale.web.period import Period
 from aftersale.web.words import grouped
@@ -94,17 +92,3 @@ class Decided(msgspec.Struct, frozen=True):
 
 def _count(rows: list[DecisionRow], wanted: Callable[[DecisionRow], bool]) -> int:
     return sum(row.count for row in rows if wanted(row))
-
-
-def decided(tx: Transaction, period: Period, now: Instant) -> Decided:
-    """What was decided in the period, by the day of the decision."""
-    since, until = period.span(period.first, period.last)
-    today = []
-    if period.unfinished:
-        today = tx.decisions.counts(since=period.span(period.last, period.last)[0], until=now + 1)
-    before = None
-    if period.before:
-        then, end = period.span(*period.before)
-        before = tx.decisions.counts(since=then, until=end)
-    rows = tx.decisions.counts(since=since, until=min(until, now + 1))
-    return Decided(rows, today, before)

@@ -17,7 +17,7 @@ from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
 from aftersale.web.census import Census, Counting, Overlap
 from aftersale.web.charts import Bar
-from aftersale.web.figures import Decided, Figure, decided
+from aftersale.web.figures import Decided, Figure
 from aftersale.web.graph import Box, Drawn, draw_journey
 from aftersale.web.overview import JourneyRow, journey_rows, reason_bars
 from aftersale.web.pages import Pages, Shown
@@ -97,7 +97,7 @@ def journeys(pages: Pages, tx: Transaction, request: Request) -> Shown:
     now, period = pages.app.now(tx), pages.period(request, tx)
     counting = pages.census(tx, now)
     known = pages.world(tx).programme.journeys
-    rows = journey_rows(known, counting.census, decided(tx, period, now))
+    rows = journey_rows(known, counting.census, pages.tally.decided(tx, period, now))
     view = Journeys(period, counting, rows, shared_of(counting.census))
     return Shown("journeys.html", "journeys", view, ("journeys", "shared"))
 
@@ -133,7 +133,7 @@ def journey_of(pages: Pages, tx: Transaction, name: str, request: Request) -> Jo
     found = programme.journeys[name]
     counting = pages.census(tx, now)
     census = counting.census
-    told = decided(tx, period, now)
+    told = pages.tally.decided(tx, period, now)
     counts = [row for row in told.rows if row.journey == name]
     (row,) = journey_rows({name: found}, census, told)
     drawn = draw_journey(found)

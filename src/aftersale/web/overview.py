@@ -15,7 +15,7 @@ from aftersale.turn.ports import DecisionRow
 from aftersale.turn.words import reason_words
 from aftersale.web.census import Census, Counting
 from aftersale.web.charts import Bar, bars
-from aftersale.web.figures import Decided, Figure, decided, people, summed
+from aftersale.web.figures import Decided, Figure, people, summed
 from aftersale.web.needs import Need, needs_of
 from aftersale.web.pages import Pages, Shown
 from aftersale.web.period import Period
@@ -90,7 +90,7 @@ def overview_of(pages: Pages, tx: Transaction, period: Period, plotted: str) -> 
     """What the page shows."""
     now = pages.app.now(tx)
     counting = pages.census(tx, now)
-    found = decided(tx, period, now)
+    found = pages.tally.decided(tx, period, now)
     series = series_of(counting.census)
     needs, dismissed = needs_of(pages, tx, now)
     return Overview(

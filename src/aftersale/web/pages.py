@@ -33,6 +33,7 @@ from aftersale.web.names import Names
 from aftersale.web.period import COMPARED, RANGES, Period, date_of, period_of
 from aftersale.web.sign_in import SignIn, form_token
 from aftersale.web.tables import as_csv
+from aftersale.web.tally import Tally
 
 FOLDER = Path(__file__).parent
 T = TypeVar("T")
@@ -207,6 +208,7 @@ class Pages:
         self._templates = environment()
         self._censuses = Censuses(app)
         self.names = Names()
+        self.tally = Tally()
         self._made: dict[Any, Any] = {}
 
     def world(self, tx: Transaction) -> World:

@@ -1,6 +1,7 @@
 """How does the store in memory keep states, decisions and what goes out?"""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from aftersale.adapters.storage._memory_shelves import Shelves, newest
 from aftersale.delivery.life import OPEN, may_move
 from aftersale.delivery.ports import QUEUED, SENT, UNKNOWN, Caught, Send
 from aftersale.kernel.ids import CustomerId, Position
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import Duration, Instant
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import DecisionRow, StaleState, StateRow, TurnRecord
 from aftersale.turn.shards import ShardNumber
@@ -142,6 +143,20 @@ class MemoryDecisions:
             for names, people in sorted(found.items())
         ]
 
+    def tally(
+        self, bucket: Duration, *, after: int = 0, upto: int | None = None
+    ) -> list[tuple[int, tuple[str, str, str, str], int]]:
+        counted = Counter(
+            (d.now // bucket, (d.journey, d.step, d.kind, d.reason))
+            for n, d in enumerate(self._s.decisions.values(), start=1)
+            if after < n and (upto is None or n <= upto)
+        )
+        return [(at, key, count) for (at, key), count in counted.items()]
+
+    def numbered(self, until: Instant) -> int:
+        every = enumerate(self._s.decisions.values(), start=1)
+        return max((n for n, d in every if d.now < until), default=0)
+
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
         upto = {record.turn: record.upto for record in self._s.turns.values()}
         for name, turn in self._s.decided_in.items():
@@ -242,6 +257,9 @@ class MemoryOutbox:
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         return _tally((s.journey, s.step, s.status) for s in self._s.sends.values())
+
+    def by_status(self) -> dict[str, int]:
+        return _tally(s.status for s in self._s.sends.values())
 
     def sent_since(self, since: Instant) -> dict[str, int]:
         return _tally(

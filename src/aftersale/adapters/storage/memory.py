@@ -191,11 +191,11 @@ class MemoryStore:
             hint="make a store on disk with `aftersale init`",
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, *, rows: bool = True) -> dict[str, Any]:
         """How many of everything there are."""
         shelves = self._shelves
         with self._alone():
-            rows: dict[str, Sized] = {
+            every: dict[str, Sized] = {
                 "events": shelves.entries,
                 "conflicts": shelves.conflicts,
                 "customers": shelves.customers,
@@ -215,7 +215,7 @@ class MemoryStore:
                 "requests": shelves.requests,
                 "request_customers": shelves.request_customers,
             }
-            counted = {name: len(shelf) for name, shelf in rows.items()}
+            counted = {name: len(shelf) for name, shelf in every.items() if rows}
         return {"kind": "memory", "path": "", "schema": 0, "bytes": 0, "rows": counted}
 
     def close(self) -> None:

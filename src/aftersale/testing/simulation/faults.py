@@ -91,9 +91,9 @@ class FaultyStore:
         """As the store does."""
         return self._store.backup(target)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, *, rows: bool = True) -> dict[str, Any]:
         """As the store does."""
-        return self._store.describe()
+        return self._store.describe(rows=rows)
 
     def close(self) -> None:
         """As the store does."""

@@ -9,7 +9,7 @@ from psycopg.errors import UniqueViolation
 from aftersale.adapters.storage.postgres.connection import copy, integers
 from aftersale.adapters.storage.postgres.session import Session
 from aftersale.kernel.ids import CustomerId, Position
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import Duration, Instant
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import DecisionRow, TurnRecord
 
@@ -132,6 +132,29 @@ class PostgresDecisions:
             (since, _FOREVER if until is None else until),
         )
         return [DecisionRow(*row) for row in rows]
+
+    def tally(
+        self, bucket: Duration, *, after: int = 0, upto: int | None = None
+    ) -> list[tuple[int, tuple[str, str, str, str], int]]:
+        """The decisions of these numbers counted by bucket, journey, step, kind and reason."""
+        rows = self._session.rows(
+            "SELECT now / %s AS bucket, journey, step, kind, reason, count(*)"
+            " FROM decisions WHERE number > %s AND number <= %s"
+            " GROUP BY bucket, journey, step, kind, reason"
+            " ORDER BY bucket, journey, step, kind, reason",
+            (bucket, after, _FOREVER if upto is None else upto),
+        )
+        return [
+            (at, (journey, step, kind, reason), count)
+            for at, journey, step, kind, reason, count in rows
+        ]
+
+    def numbered(self, until: Instant) -> int:
+        """The highest number of a decision with `now` before that, 0 where there is none."""
+        rows = self._session.rows(
+            "SELECT number FROM decisions WHERE now < %s ORDER BY number DESC LIMIT 1", (until,)
+        )
+        return next((int(number) for (number,) in rows), 0)
 
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
         """For every decision to send: (customer, seq) and the position its turn had read."""

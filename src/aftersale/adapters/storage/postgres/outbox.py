@@ -146,6 +146,14 @@ class PostgresOutbox:
         )
         return {(journey, step, status): n for journey, step, status, n in rows}
 
+    def by_status(self) -> dict[str, int]:
+        """How many per status."""
+        return dict(
+            self._session.rows(
+                "SELECT status, count(*) FROM outbox GROUP BY status ORDER BY status"
+            )
+        )
+
     def sent_since(self, since: Instant) -> dict[str, int]:
         """Messages per journey that went out (sent or unknown) with `status_at` >= since."""
         rows = self._session.rows(

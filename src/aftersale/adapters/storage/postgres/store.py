@@ -139,7 +139,7 @@ class PostgresStore:
             hint="use pg_dump; see docs/how-to/back-up-and-restore.md",
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, *, rows: bool = True) -> dict[str, Any]:
         """Schema version, bytes on disk, rows per table: for doctor.
 
         Tables of more than a hundred thousand rows are as large as the server believes.
@@ -150,9 +150,9 @@ class PostgresStore:
             self._begun(_VIEW, self._readers, writable=False) as (connection, version),
         ):
             tables = connection.execute(_TABLES).fetchall()
-            counted = {name: rows for name, _, rows in tables if name != "aftersale_schema"}
-            for name, rows in counted.items():
-                if rows < _COUNTED:
+            counted = {name: n for name, _, n in tables if name != "aftersale_schema" and rows}
+            for name, believed in counted.items():
+                if believed < _COUNTED:
                     query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))
                     counted[name] = connection.execute(query).fetchall()[0][0]
         return {

@@ -9,7 +9,7 @@ import msgspec
 from aftersale.adapters.storage.sqlite.connection import marks
 from aftersale.adapters.storage.sqlite.session import Session
 from aftersale.kernel.ids import CustomerId, Position
-from aftersale.kernel.instants import Instant
+from aftersale.kernel.instants import Duration, Instant
 from aftersale.turn.decision import Decision
 from aftersale.turn.ports import DecisionRow, TurnRecord
 
@@ -149,6 +149,29 @@ class SqliteDecisions:
             for journey, step, kind, reason, count, people in rows.fetchall()
         ]
         return sorted(counted, key=lambda row: (row.journey, row.step, row.kind, row.reason))
+
+    def tally(
+        self, bucket: Duration, *, after: int = 0, upto: int | None = None
+    ) -> list[tuple[int, tuple[str, str, str, str], int]]:
+        """The decisions of these numbers counted by bucket, journey, step, kind and reason."""
+        word = self._session.words.word
+        rows = self._read.execute(
+            "SELECT now / ?1, journey_word, step_word, kind_word, reason_word, count(*)"
+            " FROM decisions WHERE number > ?2 AND number <= ?3"
+            " GROUP BY now / ?1, journey_word, step_word, kind_word, reason_word",
+            (bucket, after, _FOREVER if upto is None else upto),
+        )
+        return [
+            (at, (word(journey), word(step), word(kind), word(reason)), count)
+            for at, journey, step, kind, reason, count in rows.fetchall()
+        ]
+
+    def numbered(self, until: Instant) -> int:
+        """The highest number of a decision with `now` before that, 0 where there is none."""
+        found = self._read.execute(
+            "SELECT number FROM decisions WHERE now < ? ORDER BY number DESC LIMIT 1", (until,)
+        ).fetchall()
+        return int(found[0][0]) if found else 0
 
     def read_upto(self) -> Iterator[tuple[tuple[CustomerId, int], Position]]:
         """For every decision to send: (customer, seq) and the position its turn had read."""

@@ -76,12 +76,31 @@ class SqliteIdentities:
 
     def ending(self, words: str) -> list[CustomerId]:
         """Living customers with a shop id or order that is `…/words`, whichever the shop."""
-        rows = self._read.execute(
-            "SELECT DISTINCT customer FROM identities WHERE kind IN ('customer', 'order')"
-            " AND substr(value, -length(?1)) = ?1 ORDER BY customer",
-            (f"/{words}",),
-        )
-        return [customer for (customer,) in rows.fetchall()]
+        found: set[CustomerId] = set()
+        for kind in ("customer", "order"):
+            for some in chunks(f"{shop}/{words}" for shop in self._shops(kind)):
+                rows = self._read.execute(
+                    f"SELECT customer FROM identities WHERE kind = ? AND value IN ({marks(some)})",
+                    (kind, *some),
+                )
+                found.update(customer for (customer,) in rows.fetchall())
+        return sorted(found)
+
+    def _shops(self, kind: str) -> list[str]:
+        """What stands before the first slash of ids of that kind: from one to the next."""
+        shops: list[str] = []
+        after = ""
+        while rows := self._read.execute(
+            "SELECT value FROM identities WHERE kind = ? AND value >= ? ORDER BY value LIMIT 1",
+            (kind, after),
+        ).fetchall():
+            ((value,),) = rows
+            shop, slash, _ = value.partition("/")
+            if slash:
+                shops.append(shop)
+            # "0" follows "/", so this is behind every id of that shop.
+            after = f"{shop}0" if slash else f"{value}\0"
+        return shops
 
     def point(self, absorbed: CustomerId, survivor: CustomerId) -> None:
         """Make the absorbed id a pointer to the survivor for ever; its refs move along."""

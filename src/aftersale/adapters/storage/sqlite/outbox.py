@@ -138,6 +138,14 @@ class SqliteOutbox:
         )
         return {(journey, step, status): n for journey, step, status, n in rows.fetchall()}
 
+    def by_status(self) -> dict[str, int]:
+        """How many per status."""
+        rows = self._read.execute(
+            "SELECT status, count(*) FROM outbox INDEXED BY outbox_by_status"
+            " GROUP BY status ORDER BY status"
+        )
+        return dict(rows.fetchall())
+
     def sent_since(self, since: Instant) -> dict[str, int]:
         """Messages per journey that went out (sent or unknown) with `status_at` >= since."""
         rows = self._read.execute(

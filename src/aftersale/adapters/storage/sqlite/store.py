@@ -154,14 +154,14 @@ class SqliteStore:
         with self._view() as link:
             return copy_to(target, link.connection)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, *, rows: bool = True) -> dict[str, Any]:
         """Schema version, bytes on disk, rows per table: for doctor."""
         with self._view() as link:
-            rows = {
+            counted = {
                 table: link.connection.execute(
                     _QUICKLY_COUNTED.get(table, f"SELECT count(*) FROM {table}")
                 ).fetchone()[0]
-                for table in sorted(IMPERSONAL)
+                for table in (sorted(IMPERSONAL) if rows else ())
             }
             version = schema.version_of(link.connection, self.path)
         log = self.path.with_name(self.path.name + "-wal")
@@ -171,7 +171,7 @@ class SqliteStore:
             "schema": version,
             "bytes": self.path.stat().st_size,
             "log_bytes": log.stat().st_size if log.exists() else 0,
-            "rows": rows,
+            "rows": counted,
         }
 
     def close(self) -> None:
