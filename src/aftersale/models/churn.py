@@ -274,11 +274,15 @@ def score(
     purchases: Purchases,
     *,
     others: Others | None = None,
+    seen: Rhythms | None = None,
     high: float = HIGH,
     low: float = LOW,
 ) -> Scores:
-    """The chances of everybody who bought up to the model's day; nobody's without a way."""
-    seen = _view(purchases, model.until, others)
+    """The chances of everybody who bought up to the model's day; nobody's without a way.
+
+    `seen`: the numbers of that day, where somebody has them already.
+    """
+    seen = _view(purchases, model.until, others) if seen is None else seen
     if model.way == "none":
         seen = _view((purchases[0][:0], purchases[1][:0], purchases[2][:0]), model.until, None)
     logit, error, parts = _logits(model, seen)

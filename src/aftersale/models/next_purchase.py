@@ -117,21 +117,25 @@ def _worse(off: Numbers, other: Numbers) -> bool:
     return bool(apart.mean() > apart.std() / np.sqrt(len(apart)))
 
 
-def tell(model: NextPurchase, purchases: Purchases) -> Days:
-    """The days of everybody who bought up to the model's day; nobody's without a way."""
+def tell(model: NextPurchase, purchases: Purchases, *, seen: Rhythms | None = None) -> Days:
+    """The days of everybody who bought up to the model's day; nobody's without a way.
+
+    `seen`: the numbers of that day, where somebody has them already.
+    """
     if model.way == "none":
         nothing = np.zeros(0)
         nobody = np.zeros(0, np.int64)
         return Days(nobody, nothing, nothing, nothing, nobody)
-    seen = rhythms(*purchases, model.until)
-    middle = _middle(model, model.way, seen)
+    seen = rhythms(*purchases, model.until) if seen is None else seen
+    table = _columns(model, seen) if model.way == "both" else None
+    middle = _middle(model, model.way, seen, table)
     bounds = _bounds(model, seen, middle)
-    return Days(seen.customer, middle, *bounds, seen.frequency, _drivers(model, seen))
+    return Days(seen.customer, middle, *bounds, seen.frequency, _drivers(model, seen, table))
 
 
-def _drivers(model: NextPurchase, seen: Rhythms) -> Drivers:
+def _drivers(model: NextPurchase, seen: Rhythms, table: Numbers | None) -> Drivers:
     """What makes the day of each later or sooner than that of the mean customer."""
-    if model.way == "closed-form":
+    if table is None:
 
         def middle(of: Rhythms) -> Numbers:
             found: Numbers = np.log(_closed_form(model.buying, of, model.horizon, 0.5))
@@ -142,7 +146,6 @@ def _drivers(model: NextPurchase, seen: Rhythms) -> Drivers:
         known = msgspec.structs.replace(seen, age=level * seen.age.mean())
         push = np.column_stack([own - middle(often), own - middle(known)])
         return _directed(("how often it bought", "how long it is known"), push)
-    table = logistic.columns(model.shaped, _table(seen, model.buying, model.horizon))
     parts = table * np.array(model.line[1:])
     columns = (*seen.names, "expected", "expected")
     columns = (*columns, *(columns[blank] for blank in model.shaped.blanks))
@@ -285,11 +288,16 @@ def _closed_form(model: Buying, seen: Rhythms, horizon: int, share: float) -> Nu
     return np.clip(found, 1e-3, horizon)
 
 
-def _middle(model: NextPurchase, way: str, seen: Rhythms) -> Numbers:
+def _columns(model: NextPurchase, seen: Rhythms) -> Numbers:
+    """What the regression reads of each customer."""
+    return logistic.columns(model.shaped, _table(seen, model.buying, model.horizon))
+
+
+def _middle(model: NextPurchase, way: str, seen: Rhythms, table: Numbers | None = None) -> Numbers:
     plain = np.maximum(_closed_form(model.buying, seen, model.horizon, 0.5), 1.0)
     if way == "closed-form":
         return plain
-    table = logistic.columns(model.shaped, _table(seen, model.buying, model.horizon))
+    table = _columns(model, seen) if table is None else table
     logs = table @ np.array(model.line[1:]) + model.line[0]
     learned: Numbers = np.exp(np.clip(logs, 0.0, np.log(model.horizon)))
     return learned if way == "learned" else (learned + plain) / 2

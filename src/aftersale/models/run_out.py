@@ -15,10 +15,11 @@ common: people use less, or buy elsewhere too, than a label says.
 The median is forecast: it has the least absolute error. `refill` is what a journey sees today.
 """
 
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, pi, prod, sqrt
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from aftersale.models.buying import Whole
 from aftersale.models.drivers import Drivers, counted, told, where
@@ -27,7 +28,7 @@ from aftersale.models.lifecycle import survivor_quantile
 from aftersale.models.sample import sample
 from aftersale.models.value import TAIL
 
-VERSION = "run-out-2"
+VERSION = "run-out-3"
 LEAST_DAYS = 365
 """Days of history below which nothing is forecast: a shop's year has one shape."""
 LEAST_GAPS = 100
@@ -42,7 +43,8 @@ TOLD_GAPS = 10
 LEVELS = ("own", "customer", "item", "supply", "shop", "default")
 """What a forecast rests on, the nearest first."""
 
-_ROUNDS = 25
+_ROUNDS, _TELLING = 25, 8
+"""Times that everything is looked at while what all have in common is learnt, and once it is."""
 _NEAR, _FAR = -8.0, 8.0
 
 
@@ -141,8 +143,9 @@ def gaps_of(customer: Whole, item: Whole, day: Whole, quantity: Whole, until: in
     One place a line that was bought and kept; purchases of one day are one.
     """
     good = (day <= until) & (quantity > 0)
-    customer, item, day, quantity = (c[good] for c in (customer, item, day, quantity))
-    order = np.lexsort((day, item, customer))
+    if not good.all():
+        customer, item, day, quantity = (c[good] for c in (customer, item, day, quantity))
+    order = _in_order(customer, item, day)
     customer, item, day, quantity = (c[order] for c in (customer, item, day, quantity))
     moved = _differs(customer) | _differs(item)
     starts = np.flatnonzero(moved | _differs(day))
@@ -168,6 +171,17 @@ def gaps_of(customer: Whole, item: Whole, day: Whole, quantity: Whole, until: in
     )
 
 
+def _in_order(customer: Whole, item: Whole, day: Whole) -> Whole:
+    """The order by customer, item and day; by one number, far faster, where they fit into it."""
+    columns = (customer, item, day)
+    least = [int(column.min(initial=0)) for column in columns]
+    width = [int(c.max(initial=0)) - low + 1 for c, low in zip(columns, least, strict=True)]
+    if prod(width) >= 1 << 63:
+        return np.lexsort((day, item, customer))
+    first, second, third = (column - low for column, low in zip(columns, least, strict=True))
+    return np.argsort((first * width[1] + second) * width[2] + third, kind="stable")
+
+
 def _differs(column: Whole) -> np.ndarray:
     found = np.ones(len(column), np.bool_)
     found[1:] = column[1:] != column[:-1]
@@ -177,86 +191,159 @@ def _differs(column: Whole) -> np.ndarray:
 class _Effect:
     """What is special about each of many groups, drawn to zero."""
 
-    def __init__(self, of_pair: Whole, pair: Whole, size: int, spread: float) -> None:
-        self.of_pair, self.group, self.size = of_pair, of_pair[pair], size
-        self.count = np.bincount(self.group, minlength=size).astype(np.float64)
-        self.there = self.count > 0
-        self.value = np.zeros(size)
-        self.variance = spread
+    def __init__(self, of_pair: Whole, pair: Whole, variance: float) -> None:
+        self.of_pair, self.group = of_pair, of_pair[pair]
+        self.size = int(of_pair.max(initial=-1)) + 1
+        self.count = np.bincount(self.group, minlength=self.size).astype(np.float64)
+        self.value = np.zeros(self.size)
+        self.variance = variance
 
-    def fit(self, rest: Numbers, chance: float) -> None:
-        """Take in what the other effects leave; `chance` is the variance within a group."""
-        weight = chance / max(self.variance, 1e-9)
+    def take_in(self, rest: Numbers, chance: float) -> None:
+        """See in what the other effects leave; `chance` is the variance within a group."""
         total = np.bincount(self.group, rest, self.size)
-        self.value = total / (self.count + weight)
-        square = self.value**2 + chance / (self.count + weight)
-        if self.there.any():
-            self.variance = float(max(square[self.there].mean(), 1e-6))
+        self.value = total / (self.count + chance / max(self.variance, 1e-9))
+
+    def learn(self, chance: float) -> None:
+        """How much the groups differ."""
+        square = self.value**2 + self.left(chance)
+        there = self.count > 0
+        if there.any():
+            self.variance = float(max(square[there].mean(), 1e-6))
 
     def left(self, chance: float) -> Numbers:
         """Variance of what is not known of each group."""
         return chance / (self.count + chance / max(self.variance, 1e-9))
 
 
+class _Shop(msgspec.Struct, frozen=True):
+    """What is the same for everybody."""
+
+    power: float
+    centre: Numbers
+    """Of items that the catalogue is silent of, and that it tells of."""
+    chance: float
+    variances: tuple[float, float, float]
+    """Between customers, between items, and between pairs of the two."""
+
+
+class _Fit:
+    """Everything that the gaps of some customers tell."""
+
+    def __init__(self, gaps: Gaps, told: Numbers, shop: _Shop | None) -> None:
+        self.gaps, self.said = gaps, (told > 0).astype(np.int64)
+        self.prior = np.log(np.where(told > 0, told, 1.0))
+        self.learning = shop is None
+        power = quantity_power(gaps) if shop is None else shop.power
+        self.known = np.log(gaps.days) - power * np.log(gaps.quantity) - self.prior[gaps.pair]
+        # What the catalogue says of a unit is off by a share that all of it has in common.
+        self.group = self.said[gaps.pair]
+        if shop is None:
+            closed = ~gaps.is_open
+            spread = max(float(self.known[closed].var()), 1e-4)
+            centre = _centres(self.known[closed], self.group[closed])
+            shop = _Shop(power, centre, spread, (spread / 5, spread / 5, spread / 5))
+        self.shop = shop
+        customer = np.cumsum(_differs(gaps.customers)) - 1
+        _, item = np.unique(gaps.items, return_inverse=True)
+        pairs = np.arange(len(gaps.customers))
+        self.effects = [
+            _Effect(of_pair, gaps.pair, variance)
+            for of_pair, variance in zip((customer, item, pairs), shop.variances, strict=True)
+        ]
+
+    def settle(self, rounds: int) -> None:
+        """Let effects, open gaps and, where there is no shop yet, what all have in common agree."""
+        is_open, shop = self.gaps.is_open, self.shop
+        values, longer = self.known.copy(), np.zeros(0)
+        rest = values - shop.centre[self.group]
+        for _ in range(rounds):
+            sure = sqrt(shop.chance)
+            fitted = (values - rest)[is_open]
+            above, longer = _beyond((self.known[is_open] - fitted) / sure)
+            rest[is_open] += fitted + sure * above - values[is_open]
+            values[is_open] = fitted + sure * above
+            if self.learning:
+                # The effects stay as they are while what all have in common moves.
+                rest += shop.centre[self.group]
+                centre = _centres(rest, self.group)
+                rest -= centre[self.group]
+                shop = msgspec.structs.replace(shop, centre=centre)
+            for effect in self.effects:
+                rest += effect.value[effect.group]
+                effect.take_in(rest, shop.chance)
+                if self.learning:
+                    effect.learn(shop.chance)
+                rest -= effect.value[effect.group]
+            if self.learning:
+                missed = float(rest @ rest) + shop.chance * float(longer.sum())
+                shop = msgspec.structs.replace(shop, chance=max(missed / len(rest), 1e-4))
+        one, other, third = (effect.variance for effect in self.effects)
+        self.shop = msgspec.structs.replace(shop, variances=(one, other, third))
+
+    def told(self) -> RunOut:
+        """When every pair runs out."""
+        gaps, shop = self.gaps, self.shop
+        found = self.prior + shop.centre[self.said] + shop.power * np.log(gaps.last_quantity)
+        unsure = np.full(len(found), shop.chance)
+        for effect in self.effects:
+            found = found + effect.value[effect.of_pair]
+            unsure = unsure + effect.left(shop.chance)[effect.of_pair]
+        own = np.bincount(gaps.pair[~gaps.is_open], minlength=len(found))
+        of_customer, of_item = (effect.count[effect.of_pair] > 0 for effect in self.effects[:2])
+        levels = [own > 0, of_customer, of_item, self.said > 0]
+        reach = TAIL * np.sqrt(unsure)
+        return RunOut(
+            gaps.customers,
+            gaps.items,
+            gaps.last,
+            days=_days(found),
+            low=_days(found - reach),
+            high=_days(found + reach),
+            gaps=own,
+            level=np.select(levels, [0, 1, 2, 3], default=4),
+            quantity_power=shop.power,
+        )
+
+
 def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
-    """When every pair runs out. `supply`: days that a unit of item n lasts, 0 where unknown."""
+    """When every pair runs out. `supply`: days that a unit of item n lasts, 0 where unknown.
+
+    What all have in common is learnt from some customers where there are very many.
+    """
     pairs, closed = len(gaps.customers), ~gaps.is_open
-    own = np.bincount(gaps.pair[closed], minlength=pairs)
     told = np.zeros(pairs)
     if supply is not None and len(supply):
         place = np.minimum(gaps.items, len(supply) - 1)
         told = np.where((gaps.items >= 0) & (gaps.items < len(supply)), supply[place], 0.0)
         told = np.where(np.isfinite(told) & (told > 0), told, 0.0)
-    said = told > 0
-    prior = np.log(np.where(said, told, 1.0))
     if not closed.any():
-        return _without_gaps(gaps, told, own)
-    logs = np.log(gaps.days)
-    power = quantity_power(gaps)
-    offset = power * np.log(gaps.quantity)
-    _, customer = np.unique(gaps.customers, return_inverse=True)
-    _, item = np.unique(gaps.items, return_inverse=True)
-    known = logs - offset - prior[gaps.pair]
-    # What the catalogue says of a unit is off by a share that all of it has in common.
-    group = said[gaps.pair].astype(np.int64)
-    centre = _centres(known[closed], group[closed])
-    spread = max(float(known[closed].var()), 1e-4)
-    effects = [
-        _Effect(customer, gaps.pair, int(customer.max()) + 1, spread / 5),
-        _Effect(item, gaps.pair, int(item.max()) + 1, spread / 5),
-        _Effect(np.arange(pairs), gaps.pair, pairs, spread / 5),
-    ]
-    chance, fitted, values = spread, centre[group], known
-    for _ in range(_ROUNDS):
-        above, longer = _beyond((known - fitted) / sqrt(chance))
-        values = np.where(gaps.is_open, fitted + sqrt(chance) * above, known)
-        extra = np.where(gaps.is_open, chance * longer, 0.0)
-        parts = [effect.value[effect.group] for effect in effects]
-        rest = values - np.sum(parts, axis=0)
-        centre = _centres(rest, group)
-        for n, effect in enumerate(effects):
-            others = np.sum([part for m, part in enumerate(parts) if m != n], axis=0)
-            effect.fit(values - others - centre[group], chance)
-            parts[n] = effect.value[effect.group]
-        fitted = np.sum(parts, axis=0) + centre[group]
-        chance = max(float(((values - fitted) ** 2 + extra).mean()), 1e-4)
-    found = prior + centre[said.astype(np.int64)] + power * np.log(gaps.last_quantity)
-    unsure = np.full(pairs, chance)
-    for effect in effects:
-        found = found + effect.value[effect.of_pair]
-        unsure = unsure + effect.left(chance)[effect.of_pair]
-    levels = [own > 0, effects[0].there[customer], effects[1].there[item], said]
-    reach = TAIL * np.sqrt(unsure)
-    return RunOut(
-        gaps.customers,
-        gaps.items,
-        gaps.last,
-        days=_days(found),
-        low=_days(found - reach),
-        high=_days(found + reach),
-        gaps=own,
-        level=np.select(levels, [0, 1, 2, 3], default=4),
-        quantity_power=power,
+        return _without_gaps(gaps, told, np.bincount(gaps.pair[closed], minlength=pairs))
+    chosen = sample(gaps.customers)
+    some = gaps if chosen.all() else _of_pairs(gaps, chosen)
+    if some.is_open.all():
+        some, chosen = gaps, np.ones(pairs, np.bool_)
+    fit = _Fit(some, told[chosen], None)
+    fit.settle(_ROUNDS)
+    if some is not gaps:
+        fit = _Fit(gaps, told, fit.shop)
+        fit.settle(_TELLING)
+    return fit.told()
+
+
+def _of_pairs(gaps: Gaps, chosen: NDArray[np.bool_]) -> Gaps:
+    """The gaps of some of the pairs alone."""
+    place = np.cumsum(chosen) - 1
+    mine = chosen[gaps.pair]
+    return Gaps(
+        place[gaps.pair[mine]],
+        gaps.days[mine],
+        gaps.quantity[mine],
+        gaps.ends[mine],
+        gaps.is_open[mine],
+        gaps.customers[chosen],
+        gaps.items[chosen],
+        gaps.last[chosen],
+        gaps.last_quantity[chosen],
     )
 
 

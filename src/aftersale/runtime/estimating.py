@@ -4,6 +4,7 @@ A model that does not earn its place on the shop's own past says nothing.
 """
 
 from collections.abc import Callable, Collection
+from functools import cached_property
 from time import perf_counter
 
 import msgspec
@@ -31,6 +32,7 @@ from aftersale.models import (
 )
 from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.rhythms import Rhythms, rhythms
 from aftersale.models.scores import SCORES, Card, Proof, Window
 from aftersale.models.value import Scoring, summarise
 from aftersale.models.value import drivers as worthwhile
@@ -73,22 +75,37 @@ def estimate(
     `windows`: on how many stretches of the past a model is looked at, where it can be. `spoken`:
     takes how many models have spoken, and how many will.
     """
-    known = msgspec.structs.replace(known, windows=windows)
-    found: dict[str, Said] = {}
+    ask = _Ask(msgspec.structs.replace(known, windows=windows), clock)
+    found = []
+    for name in SCORES:
+        if name in only:
+            found.append(ask(name))
+            spoken(len(found), len(only))
+    return found
 
-    def ask(name: str) -> Said:
-        if name not in found:
-            began = clock()
-            said = _MODELS[name](known, ask)
-            seconds, rows = clock() - began, len(said.customer)
+
+class _Ask:
+    """What each model says, and what several of them read, each worked out once."""
+
+    def __init__(self, known: Facts, clock: Clock) -> None:
+        self.known, self.clock = known, clock
+        self.found: dict[str, Said] = {}
+
+    def __call__(self, name: str) -> Said:
+        if name not in self.found:
+            began = self.clock()
+            said = _MODELS[name](self.known, self)
+            seconds, rows = self.clock() - began, len(said.customer)
             card = msgspec.structs.replace(
                 said.card, rows=rows, seconds=seconds, steps=said.steps()
             )
-            found[name] = msgspec.structs.replace(said, card=card)
-            spoken(len(found), len(only))
-        return found[name]
+            self.found[name] = msgspec.structs.replace(said, card=card)
+        return self.found[name]
 
-    return [ask(name) for name in SCORES if name in only]
+    @cached_property
+    def rhythms(self) -> Rhythms:
+        """How everybody bought up to the last day."""
+        return rhythms(*self.known.purchases, self.known.day)
 
 
 def _date(day: int) -> str:
@@ -118,7 +135,7 @@ def _season(known: Facts, days: int) -> str:
     )
 
 
-def _churn(known: Facts, _: "_Ask") -> Said:
+def _churn(known: Facts, ask: _Ask) -> Said:
     model = churn.learn(known.purchases, known.day, windows=known.windows)
     by_way = {one.way: one for one in model.judged}
     # Where the past is too short to learn twice, the closed form was judged in its place.
@@ -138,7 +155,7 @@ def _churn(known: Facts, _: "_Ask") -> Said:
     )  # fmt: skip
     if model.way == "none":
         return Said(card)
-    scores = churn.score(model, known.purchases)
+    scores = churn.score(model, known.purchases, seen=ask.rhythms)
     names = [churn.REASONS.get(reason, reason) for reason in scores.reasons]
     lowers = len(names) * ((scores.push < 0) & (scores.drivers >= 0))
     return Said(
@@ -188,7 +205,7 @@ def _proof(of: str, model: churn.Churn | contract_churn.ContractChurn) -> Proof:
     )
 
 
-def _contract_churn(known: Facts, _: "_Ask") -> Said:
+def _contract_churn(known: Facts, _: _Ask) -> Said:
     told, purchases = known.contracts, known.purchases
     model = contract_churn.learn(told, purchases, known.day, windows=known.windows)
     newest = model.windows[0].measured if model.windows else None
@@ -216,7 +233,7 @@ def _contract_churn(known: Facts, _: "_Ask") -> Said:
     )
 
 
-def _next_order(known: Facts, _: "_Ask") -> Said:
+def _next_order(known: Facts, ask: _Ask) -> Said:
     model = next_purchase.learn(known.purchases, known.day)
     off = {one.way: one.mae for one in model.judged}
     card = Card(
@@ -227,7 +244,9 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
         learnt=_learnt(known, known.purchases[1]),
         proof=Proof(within=model.within, within_goal=next_purchase.LATE - next_purchase.EARLY),
     )  # fmt: skip
-    days = next_purchase.tell(model, known.purchases)
+    if model.way == "none":
+        return Said(card)
+    days = next_purchase.tell(model, known.purchases, seen=ask.rhythms)
 
     noons = np.array(
         [
@@ -252,7 +271,7 @@ def _next_order(known: Facts, _: "_Ask") -> Said:
     )
 
 
-def _value(known: Facts, _: "_Ask") -> Said:
+def _value(known: Facts, _: _Ask) -> Said:
     customer, day, amount = known.purchases
     most = max(known.currencies.values(), key=len, default=np.zeros(0, np.int64))
     judged = judging.judge(
@@ -316,7 +335,7 @@ def _rivalled(rows: buying.Rows) -> str:
     )
 
 
-def _run_out(known: Facts, _: "_Ask") -> Said:
+def _run_out(known: Facts, _: _Ask) -> Said:
     customer, item, day, quantity = known.lines
     judged = run_out.judge(customer, item, day, quantity, until=known.day, supply=known.supply)
     baseline = min(judged.median, judged.censored_median)
@@ -353,7 +372,7 @@ _RUN_OUT_STEPS = np.array([CUSTOMER, CUSTOMER, SEGMENT, SHOP, SHOP, DEFAULT])
 def _leaning(name: str) -> "_Model":
     """A score that is the mean of many small observations."""
 
-    def say(known: Facts, _: "_Ask") -> Said:
+    def say(known: Facts, _: _Ask) -> Said:
         customer, first, second = known.observed[name]
         model = leaning.fit(first, second)
         card = _by_halves(name, model, model.off, "look at its band and not at the number")
@@ -426,7 +445,7 @@ def _by_halves(
 def _affinity(name: str) -> "_Model":
     """What a customer is drawn to most, of what its products are."""
 
-    def say(known: Facts, _: "_Ask") -> Said:
+    def say(known: Facts, _: _Ask) -> Said:
         points = known.points[name]
         model = affinity.fit(points)
         off = model.off if points.names else _UNNAMED[name]
@@ -469,7 +488,7 @@ def _as_lines(number: int) -> str:
     return f"it did as much as {least}{number} order {'line' if number == 1 else 'lines'}"
 
 
-def _health(known: Facts, ask: "_Ask") -> Said:
+def _health(known: Facts, ask: _Ask) -> Said:
     """The mean of what is known of three things that each make a customer stay."""
     parts = [ask(name) for name in PARTS_OF_HEALTH]
     told = [one for one in parts if one.card.verdict == "on"]
@@ -525,7 +544,6 @@ def _as_health(part: Said) -> tuple[Numbers, Numbers, Numbers]:
             return part.value, part.low, part.high
 
 
-_Ask = Callable[[str], Said]
 _Model = Callable[[Facts, _Ask], Said]
 
 _MODELS: dict[str, _Model] = {
