@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from aftersale.bootstrap import init
 from aftersale.cli import run
 from aftersale.kernel.instants import DAY, format_instant, parse_instant
+from aftersale.settings import Settings
 from aftersale.testing.shop import simulate
 
 BEGIN, END = parse_instant("2026-01-01T00:00:00Z"), parse_instant("2026-06-30T00:00:00Z")
@@ -70,3 +72,11 @@ def home(filled: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "home"
     shutil.copytree(filled, copy)
     return copy
+
+
+@pytest.fixture
+def new_home(tmp_path: Path) -> Path:
+    """A new installation."""
+    app, _ = init(Settings(home=tmp_path))
+    app.store.close()
+    return tmp_path

@@ -6,20 +6,12 @@ from typing import Any
 
 import pytest
 
-from aftersale.bootstrap import init, open_app
+from aftersale.bootstrap import open_app
 from aftersale.settings import Settings
 from aftersale.testing.mail_server import Answer, ScriptedMailServer
 from aftersale.testing.storage_examples import new_send
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A new installation."""
-    app, _ = init(Settings(home=tmp_path))
-    app.store.close()
-    return tmp_path
 
 
 @pytest.fixture
@@ -32,52 +24,52 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedMailServer]:
 
 
 def test_a_sample_goes_through_the_server_and_leaves_nothing_behind(
-    home: Path, server: ScriptedMailServer, ask: Ask
+    new_home: Path, server: ScriptedMailServer, ask: Ask
 ) -> None:
     """In every mode but stopped; the outbox knows nothing of it."""
-    code, answer = ask("--home", home, "send-test", "me@example.com", "--template", "win-back")
+    code, answer = ask("--home", new_home, "send-test", "me@example.com", "--template", "win-back")
     assert code == 0, answer
     assert answer["data"]["provider_id"] == "000001"
     (letter,) = server.delivered
     assert letter.recipient == "me@example.com"
     assert letter.mail["Subject"] == answer["data"]["subject"]
     assert "/u/sample" in letter.mail["List-Unsubscribe"]
-    code, _ = ask("--home", home, "send-test", "me@example.com", "--locale", "de")
+    code, _ = ask("--home", new_home, "send-test", "me@example.com", "--locale", "de")
     assert code == 0
     assert "Bestell" in server.delivered[1].mail["Subject"]
-    with open_app(Settings(home=home)).store.read() as tx:
+    with open_app(Settings(home=new_home)).store.read() as tx:
         assert list(tx.outbox.all()) == []
         assert tx.mailbox.total() == 0
-    ask("--home", home, "stop")
-    code, answer = ask("--home", home, "send-test", "me@example.com")
+    ask("--home", new_home, "stop")
+    code, answer = ask("--home", new_home, "send-test", "me@example.com")
     assert (code, answer["error"]["what"]) == (1, "sending is stopped")
     assert len(server.delivered) == 2
 
 
 def test_a_sample_that_is_not_taken_says_why_in_words(
-    home: Path, server: ScriptedMailServer, ask: Ask
+    new_home: Path, server: ScriptedMailServer, ask: Ask
 ) -> None:
     server.recipient = lambda address: Answer("550 5.1.1 <me@example.com> unknown")
-    code, answer = ask("--home", home, "send-test", "me@example.com")
+    code, answer = ask("--home", new_home, "send-test", "me@example.com")
     assert (code, answer["data"]["status"]) == (1, "failed")
     assert answer["data"]["reason"] == "no-recipient: 550 5.1.1"
-    code, answer = ask("--home", home, "send-test", "me@example.com", "--template", "nothing")
+    code, answer = ask("--home", new_home, "send-test", "me@example.com", "--template", "nothing")
     assert (code, answer["error"]["what"]) == (1, "there is no template 'nothing'")
-    code, answer = ask("--home", home, "send-test", "not an address")
+    code, answer = ask("--home", new_home, "send-test", "not an address")
     assert (code, answer["error"]["what"]) == (1, "'not an address' is no e-mail address")
 
 
-def test_without_a_server_a_sample_is_refused_with_what_to_set(home: Path, ask: Ask) -> None:
-    code, answer = ask("--home", home, "send-test", "me@example.com")
+def test_without_a_server_a_sample_is_refused_with_what_to_set(new_home: Path, ask: Ask) -> None:
+    code, answer = ask("--home", new_home, "send-test", "me@example.com")
     assert code == 1
     assert answer["error"]["where"] == "AFTERSALE_SMTP_URL"
 
 
 def test_no_command_shows_the_password(
-    home: Path, server: ScriptedMailServer, ask: Ask, capsys: pytest.CaptureFixture[str]
+    new_home: Path, server: ScriptedMailServer, ask: Ask, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither settings, nor doctor, nor going live, nor an address that is wrong."""
-    said = [ask("--home", home, *words)[1] for words in (
+    said = [ask("--home", new_home, *words)[1] for words in (
         ("config", "show"), ("doctor",), ("live", "--dry-run"), ("live", "--yes"), ("doctor",),
     )]  # fmt: skip
     assert said[0]["data"]["smtp_url"]["value"].startswith("smtp://…@127.0.0.1:")
@@ -91,31 +83,31 @@ def test_no_command_shows_the_password(
 
 
 def test_an_address_that_is_wrong_is_refused_without_being_shown(
-    home: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    new_home: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFTERSALE_SMTP_URL", "smtp://shop:sesame@mail.example?tls=none")
-    code, answer = ask("--home", home, "doctor")
+    code, answer = ask("--home", new_home, "doctor")
     assert code == 2
     assert answer["error"]["where"] == "AFTERSALE_SMTP_URL"
     assert "sesame" not in str(answer)
 
 
-def test_what_is_in_doubt_is_listed_and_resolved(home: Path, ask: Ask) -> None:
+def test_what_is_in_doubt_is_listed_and_resolved(new_home: Path, ask: Ask) -> None:
     """One message by its key, or all of a journey; an answer without a question is refused."""
     keys = [f"refill:refill:{n}:x@1:remind:1:email" for n in (1, 2, 3)]
-    app = open_app(Settings(home=home))
+    app = open_app(Settings(home=new_home))
     with app.store.write() as tx:
         tx.outbox.put([new_send(key, status="unknown", reason="restored") for key in keys])
     app.store.close()
-    code, answer = ask("--home", home, "resolve")
+    code, answer = ask("--home", new_home, "resolve")
     assert code == 0
     assert [row["key"] for row in answer["data"]] == keys
     assert {row["reason"] for row in answer["data"]} == {"restored"}
-    _, answer = ask("--home", home, "resolve", "--journey", "win-back")
+    _, answer = ask("--home", new_home, "resolve", "--journey", "win-back")
     assert answer["data"] == []
-    _, answer = ask("--home", home, "resolve", keys[0], "--again")
+    _, answer = ask("--home", new_home, "resolve", keys[0], "--again")
     assert answer["data"] == {"answer": "again", "resolved": 1, "left": 2}
-    code, answer = ask("--home", home, "resolve", keys[0], "--sent")
+    code, answer = ask("--home", new_home, "resolve", keys[0], "--sent")
     assert (code, answer["error"]["why"]) == (1, "it is queued")
     for wrong in (
         [keys[1]],
@@ -123,12 +115,12 @@ def test_what_is_in_doubt_is_listed_and_resolved(home: Path, ask: Ask) -> None:
         ["--sent"],
         [keys[1], "--journey", "refill", "--sent"],
     ):
-        code, answer = ask("--home", home, "resolve", *wrong)
+        code, answer = ask("--home", new_home, "resolve", *wrong)
         assert (code, answer["error"]["what"]) == (
             2,
             "name one message or one journey, and one answer",
         )
-    _, answer = ask("--home", home, "resolve", "--journey", "refill", "--not-sent")
+    _, answer = ask("--home", new_home, "resolve", "--journey", "refill", "--not-sent")
     assert answer["data"] == {"answer": "not-sent", "resolved": 2, "left": 0}
-    _, answer = ask("--home", home, "resolve")
+    _, answer = ask("--home", new_home, "resolve")
     assert answer["data"] == []
