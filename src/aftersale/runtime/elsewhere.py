@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 
 from aftersale.kernel.errors import Operational, Refusal
 from aftersale.runtime.app import App
+from aftersale.runtime.child import Child, stay_behind
 from aftersale.runtime.jobs import Failed, News, Told, Work
 
 PATIENCE = 3.0
@@ -30,21 +31,13 @@ class Elsewhere:
         self, anew: Callable[[], App], work: Work, fields: Mapping[str, str], *, nice: int = 10
     ) -> None:
         """`anew` and `work` must be importable by the process."""
-        self._ours, theirs = multiprocessing.Pipe(duplex=False)
-        # Spawned, not forked: this process has threads, and connections that are not the child's.
         # No daemon, for a backtest starts processes itself.
-        self._child = multiprocessing.get_context("spawn").Process(
-            target=_work_here, args=(anew, work, dict(fields), theirs, nice), name="job"
-        )
-        self._child.start()
-        theirs.close()
+        self._child = Child(_work_here, anew, work, dict(fields), nice, name="job", daemon=False)
 
     def news(self, seconds: float) -> News | None:
         """What it says next."""
-        if not self._ours.poll(seconds):
-            return None
         try:
-            said: News = self._ours.recv()
+            said: News | None = self._child.said(seconds)
         except EOFError:
             return Failed(
                 "Its process ended before it was done.",
@@ -54,23 +47,21 @@ class Elsewhere:
 
     def end(self) -> None:
         """Ask it to end, then end it with all that it started."""
-        child = self._child
-        if child.is_alive() and child.pid is not None:
-            child.terminate()
-            child.join(PATIENCE)
-            if child.is_alive():
-                _end_group(child.pid)
-        child.join()
-        self._ours.close()
+        process = self._child.process
+        if process.is_alive() and process.pid is not None:
+            process.terminate()
+            process.join(PATIENCE)
+            if process.is_alive():
+                _end_group(process.pid)
+        self._child.end()
 
 
 def _work_here(
-    anew: Callable[[], App], work: Work, fields: dict[str, str], answer: Connection, nice: int
+    anew: Callable[[], App], work: Work, fields: dict[str, str], nice: int, answer: Connection
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever serves decides when this ends
+    stay_behind(nice)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.setsid()
-    os.nice(nice)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     told_at = 0.0
 

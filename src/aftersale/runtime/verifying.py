@@ -5,9 +5,6 @@ interpreter every question to the database would wait for its turn. What it foun
 store, where `doctor`, the pages and monitoring read it.
 """
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -16,6 +13,7 @@ import msgspec
 
 from aftersale.kernel.instants import HOUR, Duration, Instant
 from aftersale.programme.ports import Store, Transaction
+from aftersale.runtime.child import Child, stay_behind
 from aftersale.runtime.invariants.finding import Violation
 from aftersale.runtime.verify import verify
 from aftersale.runtime.worlds import Worlds
@@ -84,24 +82,17 @@ def elsewhere(reopen: Callable[[], Store], now: Callable[[], Instant]) -> Checki
     """Verify in a process of its own, of low priority. Both must be importable by it."""
 
     def checking(ended: threading.Event) -> Checked | None:
-        ours, theirs = multiprocessing.Pipe(duplex=False)
-        # Spawned, not forked: this process has threads, and connections that are not the child's.
-        child = multiprocessing.get_context("spawn").Process(
-            target=_check_here, args=(reopen, now, theirs), name="verification", daemon=True
-        )
-        child.start()
-        theirs.close()
+        child = Child(_check_here, reopen, now, name="verification")
+        said: Checked | str | None = None
         try:
-            while not ours.poll(_LOOK):
-                if ended.is_set():
+            while said is None:
+                said = child.said(_LOOK)
+                if said is None and ended.is_set():
                     return None
-            said: Checked | str = ours.recv()
         except EOFError:
             said = "its process ended before it was done; was there memory enough?"
         finally:
-            child.terminate()
-            child.join()
-            ours.close()
+            child.end()
         if isinstance(said, str):
             raise NotChecked(said)
         return said
@@ -112,8 +103,7 @@ def elsewhere(reopen: Callable[[], Store], now: Callable[[], Instant]) -> Checki
 def _check_here(
     reopen: Callable[[], Store], now: Callable[[], Instant], answer: Connection
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this ends
-    os.nice(10)
+    stay_behind()
     try:
         store = reopen()
         try:

@@ -5,9 +5,6 @@ moment is made at once; one that takes longer is made behind the pages' back, in
 own, and until it is done the pages show the one before.
 """
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +20,7 @@ from aftersale.models import lifecycle, rfm
 from aftersale.models.calibration import Calibration
 from aftersale.programme.ports import Store, Transaction
 from aftersale.runtime.app import App
+from aftersale.runtime.child import begin, stay_behind
 from aftersale.runtime.explaining import reading_of, world_now
 from aftersale.runtime.worlds import Worlds
 from aftersale.segments.reading import Reading
@@ -183,15 +181,7 @@ class Censuses:
             return _told(kept[1], started, running=True)
 
     def _count_behind(self) -> None:
-        # Spawned, not forked: this process has threads, and connections that are not the child's.
-        child = multiprocessing.get_context("spawn").Process(
-            target=count_and_keep,
-            args=(self._app.reopen, self._app.system_now),
-            name="census",
-            daemon=True,
-        )
-        child.start()
-        child.join()
+        begin(count_and_keep, self._app.reopen, self._app.system_now, name="census").join()
         with self._app.store.read() as tx:
             kept = _read_kept(tx)
         with self._lock:
@@ -205,8 +195,7 @@ def _told(census: Census, now: Instant, *, running: bool = False) -> Counting:
 
 def count_and_keep(reopen: Callable[[], Store], clock: Callable[[], Instant]) -> None:
     """Count everybody in a process of its own, of low priority."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever serves decides when this ends
-    os.nice(10)
+    stay_behind()
     store = reopen()
     try:
         count(store, clock)
