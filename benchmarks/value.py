@@ -19,7 +19,7 @@ from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.judging import judge
 from aftersale.models.value import Scoring, summarise
-from benchmarks.figures import Clock, mebibytes, peak_memory, shared_data, skipped, told
+from benchmarks.figures import Clock, mebibytes, middle, peak_memory, shared_data, skipped, told
 
 _TRUTH = {"r": 0.6, "alpha": 60.0, "a": 0.8, "b": 2.5}
 UNTIL = 730
@@ -37,35 +37,35 @@ def value_fit(people: int, folder: Path) -> None:
         with ours[-1].running():
             rows = buying.distinct(often, last, age)
             model = buying.fit(rows)
-    middle = sorted(ours, key=lambda clock: clock.seconds)[_RUNS // 2]
+    median = middle(ours)
     further: dict[str, Any] = {
         "customers": people,
         "distinct": len(rows.weight),
         "fitted": {"r": model.r, "alpha": model.alpha, "a": model.a, "b": model.b},
         "truth": _TRUTH,
         "flags": list(model.flags),
-        "seconds": middle.seconds,
-        "cpu_seconds": middle.cpu_seconds,
+        "seconds": median.seconds,
+        "cpu_seconds": median.cpu_seconds,
         "all_seconds": [round(clock.seconds, 3) for clock in ours],
     }
     other = _lifetimes(often, last, age)
     if other is None:
         further["no_baseline"] = "the package lifetimes cannot be imported here"
-        told("value-fit-1m", people / middle.seconds, "customers/s", target=10, **further)
+        told("value-fit-1m", people / median.seconds, "customers/s", target=10, **further)
         return
     clock, found = other
     values = (model.r, model.alpha, model.a, model.b)
     apart = max(abs(ours / theirs - 1) for ours, theirs in zip(values, found, strict=True))
     told(
         "value-fit-1m",
-        people / middle.seconds,
+        people / median.seconds,
         "customers/s",
         baseline=people / clock.seconds,
         target=10,
         **further,
         baseline_seconds=clock.seconds,
         baseline_cpu_seconds=clock.cpu_seconds,
-        cpu_ratio=clock.cpu_seconds / middle.cpu_seconds,
+        cpu_ratio=clock.cpu_seconds / median.cpu_seconds,
         largest_relative_difference=apart,
     )
 

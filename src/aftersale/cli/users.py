@@ -2,13 +2,19 @@
 
 import getpass
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aftersale.cli.answer import NEEDS_A_PERSON, Answer, Here, Table, command
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aftersale.kernel.instants import Instant
+    from aftersale.web.accounts import Account, Accounts
 
 group = typer.Typer(help="Say who may open the pages with a password.", no_args_is_help=True)
 
@@ -23,10 +29,7 @@ def add(here: Here, name: Name, *, stdin: FromInput = False) -> Answer:
     """Let somebody sign in with a password, which is asked for."""
     from aftersale.web.accounts import Accounts
 
-    app = here.app()
-    password = _password(here, f"users add {name}", stdin=stdin)
-    found = Accounts(app.store).add(name, password, app.system_now())
-    app.store.close()
+    found = _kept(here, "add", Accounts.add, name, stdin=stdin)
     return Answer({"name": found.name}, [f"{found.name} may sign in."])
 
 
@@ -35,10 +38,7 @@ def set_password(here: Here, name: Name, *, stdin: FromInput = False) -> Answer:
     """Give somebody another password; every session of theirs ends."""
     from aftersale.web.accounts import Accounts
 
-    app = here.app()
-    password = _password(here, f"users set {name}", stdin=stdin)
-    found = Accounts(app.store).set(name, password, app.system_now())
-    app.store.close()
+    found = _kept(here, "set", Accounts.set, name, stdin=stdin)
     return Answer({"name": found.name}, [f"Changed. Every session of {found.name} has ended."])
 
 
@@ -90,6 +90,24 @@ def revoke(
     app.store.close()
     told = ", ".join(name or "one-time links" for name in ended)
     return Answer({"accounts": ended}, [f"Every session has ended of: {told}."])
+
+
+def _kept(
+    here: Here,
+    word: str,
+    keep: "Callable[[Accounts, str, str, Instant], Account]",
+    name: str,
+    *,
+    stdin: bool,
+) -> "Account":
+    """Ask for a password and keep it; `word` is the command's."""
+    from aftersale.web.accounts import Accounts
+
+    app = here.app()
+    password = _password(here, f"users {word} {name}", stdin=stdin)
+    found = keep(Accounts(app.store), name, password, app.system_now())
+    app.store.close()
+    return found
 
 
 def _password(here: Here, line: str, *, stdin: bool) -> str:

@@ -140,9 +140,6 @@ def _tracked(shown: str, body: bytes, now: Instant) -> Checked:
     return Checked(shown, "segment", {event.type: 1}, [], understood=True)
 
 
-_STATES = ("translated", "refused", "waiting")
-
-
 @command(group, "list")
 def listed(
     here: Here,
@@ -157,18 +154,19 @@ def listed(
 
     The newest first. What names people is not shown.
     """
+    from aftersale.ledger.requests import REFUSED, STATES, WAITING
     from aftersale.runtime.certificates import wanted
 
     app = here.app()
     with app.store.read() as tx:
-        states = _STATES if every else _STATES[1:]
+        states = STATES if every else (REFUSED, WAITING)
         found = tx.requests.newest(limit, states=states, provider=provider)
         counts = tx.requests.counts()
         certificates = wanted(tx)
     app.store.close()
     by_provider: dict[str, dict[str, int]] = {}
     for count in counts:
-        by_provider.setdefault(count.provider, dict.fromkeys(_STATES, 0))[count.state] = (
+        by_provider.setdefault(count.provider, dict.fromkeys(STATES, 0))[count.state] = (
             count.requests
         )
     data = {
@@ -188,8 +186,8 @@ def listed(
         )
         for one in found
     ]
-    sums = [(name, *(states[state] for state in _STATES)) for name, states in by_provider.items()]
-    shown: list[str | Table] = [Table(("provider", *_STATES), sums)] if sums else []
+    sums = [(name, *(states[state] for state in STATES)) for name, states in by_provider.items()]
+    shown: list[str | Table] = [Table(("provider", *STATES), sums)] if sums else []
     headings = ("number", "provider", "shop", "arrived", "times", "state", "why")
     shown.append(
         Table(headings, rows) if rows else "There is nothing that could not be understood."
@@ -245,6 +243,7 @@ def retried(
 
     What a request told already is told once, however often it is translated.
     """
+    from aftersale.ledger.requests import TRANSLATED
     from aftersale.runtime.requests import retry
 
     app = here.app()
@@ -266,7 +265,7 @@ def retried(
                 break
             after = some[-1].number
     app.store.close()
-    left = [one for one in done if one.state != "translated"]
+    left = [one for one in done if one.state != TRANSLATED]
     for one in done:
         if one.fault is not None:
             here.warn(f"request {one.number}: the translator failed: {one.fault!r}")
