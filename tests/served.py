@@ -74,6 +74,14 @@ class Server:
         finally:
             app.store.close()
 
+    def number(self) -> int:
+        """How many entries are in the ledger."""
+        app = open_app(self.settings)
+        try:
+            return int(app.store.describe()["rows"]["events"])
+        finally:
+            app.store.close()
+
     def personal(self, entry: Entry) -> dict[str, object]:
         """What an entry tells that names people."""
         app = open_app(self.settings)
