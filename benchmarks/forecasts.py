@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from aftersale.models import logistic, medians, next_purchase, run_out
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.repeats import gaps_of
+from aftersale.models.sorting import Whole
 from benchmarks.figures import Clock, mebibytes, middle, peak_memory, told
 from benchmarks.scoring import DAYS, purchases
 
@@ -84,7 +85,7 @@ def run_outs(customers: int, folder: Path) -> None:
     ours = [Clock() for _ in range(_RUNS)]
     for clock in ours:
         with clock.running():
-            found = run_out.forecast(run_out.gaps_of(who, item, day, quantity, DAYS))
+            found = run_out.forecast(gaps_of(who, item, day, quantity, DAYS))
     theirs = _pandas(who, item, day)
     again = found.gaps > 0
     told(

@@ -15,9 +15,9 @@ import numpy as np
 from pyarrow import parquet
 
 from aftersale.models import buying, spending
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.judging import judge
+from aftersale.models.sorting import Whole
 from aftersale.models.value import Scoring, summarise
 from benchmarks.figures import Clock, mebibytes, middle, peak_memory, shared_data, skipped, told
 

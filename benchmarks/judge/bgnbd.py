@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from aftersale.models import buying, rivals
-from aftersale.models.buying import Rows, Whole
+from aftersale.models.buying import Rows
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole
 from aftersale.models.value import Buyers, summarise
 from benchmarks.judge.rows import Figure
 from benchmarks.judge.shops import Absent, Shop, date_of

@@ -22,9 +22,9 @@ from aftersale.events.vocabulary import OrderCompleted
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.instants import DAY
 from aftersale.ledger.importing import Admitted, Batch, ImportReport
-from aftersale.models.buying import Whole
 from aftersale.models.churn import HORIZON, LEAST_PAST, Purchases
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole
 from aftersale.runtime.importing import run_import
 from aftersale.testing.shop.people import person
 from aftersale.testing.shop.purchases import life

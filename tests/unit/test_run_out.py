@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersale.models.run_out import (
-    DEFAULT_DAYS,
-    LEVELS,
-    forecast,
-    gaps_of,
-    judge,
-    quantity_power,
-)
+from aftersale.models.repeats import gaps_of
+from aftersale.models.run_out import DEFAULT_DAYS, LEVELS, forecast, judge, quantity_power
 
 ROWS = st.lists(
     st.tuples(
@@ -177,6 +171,18 @@ def test_nothing_after_the_day_is_seen_and_nothing_is_not_a_number(rows, until):
     assert (seen.days <= seen.high).all()
     why = seen.drivers()
     assert all(why.of(n) for n in range(len(seen.days)))
+
+
+@given(ROWS, st.integers(1, 20))
+def test_it_does_not_matter_where_a_stretch_of_gaps_ends(rows, at_once):
+    """Few gaps at once or all of them: the same days for everybody, but for rounding."""
+    gaps = gaps_of(*columns(rows), until=400)
+    supply = np.array([0.0, 10.0])
+    whole, parted = forecast(gaps, supply), forecast(gaps, supply, at_once=at_once)
+    assert parted.customer.tolist() == whole.customer.tolist()
+    assert parted.item.tolist() == whole.item.tolist()
+    for name in ("days", "low", "high", "gaps", "level"):
+        np.testing.assert_allclose(getattr(parted, name), getattr(whole, name), rtol=1e-6)
 
 
 @given(ROWS)

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import ENOUGH, NOISY, of_the_whole
+from aftersale.models.sorting import Whole, numbered
 from aftersale.models.value import TAIL
 
 PULLS = tuple(0.25 * 2 ** (n / 2) for n in range(27))
@@ -92,7 +92,7 @@ def fit(points: Points) -> Affinity:
         return Affinity(off=f"{number} to choose from, 2 are needed")
     shares = np.bincount(points.choice, both, number) / total
     begun = Affinity(shares=tuple(shares.tolist()))
-    _, which = np.unique(points.customer, return_inverse=True)
+    _, which = numbered(points.customer)
     one, other = (np.bincount(which, half) for half in (points.first, points.second))
     judged = (one > 0) & (other > 0)
     begun = msgspec.structs.replace(begun, judged=int(judged.sum()))
@@ -149,7 +149,7 @@ def _reliability(apart: Numbers, across: Numbers, after: Numbers) -> float:
 def leading(model: Affinity, points: Points, parts: Sequence[Sequence[str]]) -> Leading:
     """What everybody is drawn to most. `parts`: each choice as its way from the root."""
     both = points.first + points.second
-    customer, which = np.unique(points.customer, return_inverse=True)
+    customer, which = numbered(points.customer)
     total = np.bincount(which, both)
     names, ways = _tree(parts)
     chosen = np.full(len(customer), -1)
@@ -199,7 +199,7 @@ def _most(which: Whole, node: Whole, points: Numbers, customers: int) -> tuple[W
     if not len(which):
         return best, most
     size = int(node.max()) + 1
-    key, place = np.unique(which * size + node, return_inverse=True)
+    key, place = numbered(which * size + node)
     sums = np.bincount(place, points)
     # The last write wins: by points ascending, and of equals the first node last.
     order = np.lexsort((-(key % size), sums))

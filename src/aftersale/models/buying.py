@@ -17,12 +17,10 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from aftersale.models.ascent import Shape, climb
 from aftersale.models.gammas import Numbers
-
-Whole = NDArray[np.int64]
+from aftersale.models.sorting import Whole, places, tally
 
 ENOUGH_REPEATERS = 30
 """Customers who bought again, below which nothing is fitted."""
@@ -103,7 +101,7 @@ def distinct(frequency: Whole, recency: Whole, age: Whole) -> Rows:
     """The distinct customers with their numbers."""
     span = int(age.max(initial=0)) + 1
     code = (frequency.astype(np.int64) * span + age) * span + recency
-    codes, counts = np.unique(code, return_counts=True)
+    codes, counts = tally(code)
     return _rows(codes, counts, span)
 
 
@@ -111,8 +109,8 @@ def collapse(frequency: Whole, recency: Whole, age: Whole) -> tuple[Rows, Whole]
     """The distinct customers, and for each customer which of them it is."""
     span = int(age.max(initial=0)) + 1
     code = (frequency.astype(np.int64) * span + age) * span + recency
-    codes, which, counts = np.unique(code, return_inverse=True, return_counts=True)
-    return _rows(codes, counts, span), which
+    codes, counts = tally(code)
+    return _rows(codes, counts, span), places(code, codes)
 
 
 def _rows(codes: Whole, counts: Whole, span: int) -> Rows:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from aftersale.kernel.ids import digest16
 from aftersale.models import buying, logistic
-from aftersale.models.buying import Buying, Whole
+from aftersale.models.buying import Buying
 from aftersale.models.chances import (
     NO_CORRECTION,
     Correction,
@@ -37,6 +37,7 @@ from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
 from aftersale.models.rhythms import FAMILIES, Others, Rhythms, rhythms
 from aftersale.models.sample import sample
+from aftersale.models.sorting import Whole, in_order, order
 from aftersale.models.spending import Spending
 from aftersale.models.value import TAIL, spread_of_estimates
 
@@ -480,8 +481,9 @@ def _ninetieth(purchases: Purchases, cut: int) -> float:
     customer, day, _ = _upto(purchases, cut)
     if not day.size:
         return 0.0
-    order = np.lexsort((day, customer))
-    customer, day = customer[order], day[order]
+    if not in_order(customer, day):
+        by = order(customer, day)
+        customer, day = customer[by], day[by]
     gaps = np.diff(day)[np.diff(customer) == 0]
     gaps = gaps[gaps > 0]
     return float(np.quantile(gaps, 0.9)) if gaps.size else 0.0

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from aftersale.kernel.ids import digest16
 from aftersale.models import logistic
-from aftersale.models.buying import Whole
 from aftersale.models.chances import measure
 from aftersale.models.churn import HORIZON, Purchases, Window
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic, sigmoid
+from aftersale.models.sorting import Whole
 from aftersale.models.value import TAIL
 
 STATUSES = ("active", "trialing", "past_due", "paused", "cancelled", "ended")

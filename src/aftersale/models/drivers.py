@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole, numbered
 
 MOST = 3
 """Reasons of one customer."""
@@ -65,9 +65,11 @@ def counted(columns: Sequence[Whole], say: Callable[..., str]) -> tuple[tuple[st
         if len(column):
             least = int(column.min())
             code = code * (int(column.max()) - least + 1) + (column - least)
-    _, first, which = np.unique(code, return_index=True, return_inverse=True)
-    rows = zip(*(column[first].tolist() for column in columns), strict=True)
-    return tuple(say(*row) for row in rows), which.astype(np.int64)
+    codes, which = numbered(code)
+    one = np.zeros(len(codes), np.int64)
+    one[which] = np.arange(len(code))
+    rows = zip(*(column[one].tolist() for column in columns), strict=True)
+    return tuple(say(*row) for row in rows), which
 
 
 def told(*facts: tuple[tuple[str, ...], Whole]) -> Drivers:

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from aftersale.models import rfm
-from aftersale.models.buying import Whole
 from aftersale.models.calibration import Cuts
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole
 
 _FIFTHS = range(1, 6)
 NAMES = tuple(sorted({rfm.named(r, f) for r in _FIFTHS for f in _FIFTHS}))

@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from aftersale.models import buying, chances, spending
-from aftersale.models.buying import Buying, Whole
+from aftersale.models.buying import Buying
 from aftersale.models.chances import Bin
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole
 from aftersale.models.spending import Spending
 from aftersale.models.value import Buyers, Scoring, summarise
 

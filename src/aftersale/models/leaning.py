@@ -14,8 +14,8 @@ halves, extended to the whole (Spearman 1910, Brown 1910), is its reliability.
 import msgspec
 import numpy as np
 
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole
 from aftersale.models.value import TAIL
 
 NOISY = 0.5

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftersale.models import buying, logistic, medians
-from aftersale.models.buying import Buying, Whole
+from aftersale.models.buying import Buying
 from aftersale.models.churn import HORIZON, LEAST_PAST, REASON_OF, REASONS, Purchases
 from aftersale.models.drivers import Drivers, pushed, together
 from aftersale.models.gammas import Numbers
 from aftersale.models.logistic import Logistic
 from aftersale.models.rhythms import Rhythms, rhythms
 from aftersale.models.sample import sample
+from aftersale.models.sorting import Whole
 
 WAYS = ("both", "closed-form", "learned", "none")
 """`learned` alone is only looked at: it was never nearer by more than chance."""

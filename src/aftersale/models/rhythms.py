@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole, differs, in_order, order
 
 Known = Mapping[str, tuple[Whole, Numbers]]
 """What else is known of customers as of a day: name → customers, and the value of each."""
@@ -126,14 +126,11 @@ def _days(customer: Whole, day: Whole, amount: Numbers, cut: int) -> tuple[Whole
         customer, day, amount = customer[known], day[known], amount[known]
     if not customer.size:
         return customer, day, amount
-    same = customer[1:] == customer[:-1]
-    earlier = (customer[1:] < customer[:-1]) | (same & (day[1:] < day[:-1]))
-    if earlier.any():
-        order = np.lexsort((day, customer))
-        customer, day, amount = customer[order], day[order], amount[order]
-        same = customer[1:] == customer[:-1]
+    if not in_order(customer, day):
+        by = order(customer, day)
+        customer, day, amount = customer[by], day[by], amount[by]
     amount = np.where(amount > 0, np.minimum(amount, _MOST_SPEND), 0.0)
-    fresh = np.append(True, ~(same & (day[1:] == day[:-1])))
+    fresh = differs(customer) | differs(day)
     if fresh.all():
         return customer, day, amount
     starts = np.flatnonzero(fresh)

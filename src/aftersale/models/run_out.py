@@ -15,20 +15,29 @@ common: people use less, or buy elsewhere too, than a label says.
 The median is forecast: it has the least absolute error. `refill` is what a journey sees today.
 """
 
-from math import erfc, exp, pi, prod, sqrt
+from math import erfc, exp, pi, sqrt
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aftersale.models.buying import Whole
 from aftersale.models.drivers import Drivers, counted, told, where
 from aftersale.models.gammas import Numbers
 from aftersale.models.lifecycle import survivor_quantile
+from aftersale.models.repeats import (
+    Gaps,
+    between,
+    gaps_of,
+    of_pairs,
+    stretches,
+    with_pairs_of,
+)
 from aftersale.models.sample import sample
+from aftersale.models.sorting import Whole, differs, numbered
 from aftersale.models.value import TAIL
 
-VERSION = "run-out-3"
+VERSION = "run-out-4"
 LEAST_DAYS = 365
 """Days of history below which nothing is forecast: a shop's year has one shape."""
 LEAST_GAPS = 100
@@ -43,6 +52,9 @@ TOLD_GAPS = 10
 LEVELS = ("own", "customer", "item", "supply", "shop", "default")
 """What a forecast rests on, the nearest first."""
 
+GAPS_AT_ONCE = 200_000
+"""Gaps that are looked at together, of which the processor's cache holds a few columns."""
+_OF_PAIRS = ("customer", "item", "last", "days", "low", "high", "gaps", "level")
 _ROUNDS, _TELLING = 25, 8
 """Times that everything is looked at while what all have in common is learnt, and once it is."""
 _NEAR, _FAR = -8.0, 8.0
@@ -54,26 +66,6 @@ def _mills(z: float) -> float:
 
 _GRID = np.linspace(_NEAR, _FAR, 3201)
 _MILLS = np.array([_mills(float(z)) for z in _GRID])
-
-
-class Gaps(msgspec.Struct, frozen=True):
-    """Days between purchases of one item by one customer; one place a gap, open ones last."""
-
-    pair: Whole
-    """Place in `pairs` of the customer and item."""
-    days: Numbers
-    quantity: Whole
-    """Bought at the beginning of the gap."""
-    ends: Whole
-    """The day on which it ended; of an open gap the last day that is known."""
-    is_open: np.ndarray
-    customers: Whole
-    """Customer of each pair."""
-    items: Whole
-    """Item of each pair."""
-    last: Whole
-    """Day of the latest purchase of each pair."""
-    last_quantity: Whole
 
 
 class RunOut(msgspec.Struct, frozen=True):
@@ -94,6 +86,11 @@ class RunOut(msgspec.Struct, frozen=True):
     off: str = ""
     """Why nobody should act on it; empty where it earns its place."""
     version: str = VERSION
+
+    def some(self, chosen: NDArray[np.bool_]) -> "RunOut":
+        """Only the chosen pairs."""
+        columns: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _OF_PAIRS}
+        return msgspec.structs.replace(self, **columns)
 
     def drivers(self) -> Drivers:
         """Why each pair is expected when it is."""
@@ -137,82 +134,26 @@ class Judgement(msgspec.Struct, frozen=True):
         return 1 - self.model / best if best else 0.0
 
 
-def gaps_of(customer: Whole, item: Whole, day: Whole, quantity: Whole, until: int) -> Gaps:
-    """The gaps known on the day `until`. Later days and quantities below 1 are passed over.
-
-    One place a line that was bought and kept; purchases of one day are one.
-    """
-    good = (day <= until) & (quantity > 0)
-    if not good.all():
-        customer, item, day, quantity = (c[good] for c in (customer, item, day, quantity))
-    order = _in_order(customer, item, day)
-    customer, item, day, quantity = (c[order] for c in (customer, item, day, quantity))
-    moved = _differs(customer) | _differs(item)
-    starts = np.flatnonzero(moved | _differs(day))
-    bought = np.add.reduceat(quantity, starts) if starts.size else quantity
-    moved, day = moved[starts], day[starts]
-    pair = np.cumsum(moved) - 1
-    again = np.flatnonzero(~moved)
-    first = np.flatnonzero(moved)
-    last = np.append(first[1:], len(moved))[: len(first)] - 1
-    waits = last[last > first]
-    ends = np.concatenate((day[again], np.full(len(waits), until, np.int64)))
-    begins = np.concatenate((again - 1, waits))
-    return Gaps(
-        pair=pair[begins],
-        days=np.maximum(ends - day[begins], 0.5).astype(np.float64),
-        quantity=bought[begins],
-        ends=ends,
-        is_open=np.arange(len(begins)) >= len(again),
-        customers=customer[starts][first],
-        items=item[starts][first],
-        last=day[last],
-        last_quantity=bought[last],
-    )
-
-
-def _in_order(customer: Whole, item: Whole, day: Whole) -> Whole:
-    """The order by customer, item and day; by one number, far faster, where they fit into it."""
-    columns = (customer, item, day)
-    least = [int(column.min(initial=0)) for column in columns]
-    width = [int(c.max(initial=0)) - low + 1 for c, low in zip(columns, least, strict=True)]
-    if prod(width) >= 1 << 63:
-        return np.lexsort((day, item, customer))
-    first, second, third = (column - low for column, low in zip(columns, least, strict=True))
-    return np.argsort((first * width[1] + second) * width[2] + third, kind="stable")
-
-
-def _differs(column: Whole) -> np.ndarray:
-    found = np.ones(len(column), np.bool_)
-    found[1:] = column[1:] != column[:-1]
-    return found
-
-
 class _Effect:
     """What is special about each of many groups, drawn to zero."""
 
-    def __init__(self, of_pair: Whole, pair: Whole, variance: float) -> None:
-        self.of_pair, self.group = of_pair, of_pair[pair]
-        self.size = int(of_pair.max(initial=-1)) + 1
-        self.count = np.bincount(self.group, minlength=self.size).astype(np.float64)
-        self.value = np.zeros(self.size)
-        self.variance = variance
+    def __init__(self, gaps: Whole) -> None:
+        """`gaps`: how many each group has."""
+        self.count = gaps.astype(np.float64)
+        self.value = np.zeros(len(gaps))
 
-    def take_in(self, rest: Numbers, chance: float) -> None:
-        """See in what the other effects leave; `chance` is the variance within a group."""
-        total = np.bincount(self.group, rest, self.size)
-        self.value = total / (self.count + chance / max(self.variance, 1e-9))
+    def take_in(self, left: NDArray[Any], doubt: float) -> Numbers:
+        """See in what all effects leave, its sum by group; how much each group's value moved.
 
-    def learn(self, chance: float) -> None:
-        """How much the groups differ."""
-        square = self.value**2 + self.left(chance)
-        there = self.count > 0
-        if there.any():
-            self.variance = float(max(square[there].mean(), 1e-6))
+        `doubt`: the variance within a group by the variance between groups.
+        """
+        before: Numbers = self.value
+        self.value = (left + before * self.count) / (self.count + doubt)
+        return self.value - before
 
-    def left(self, chance: float) -> Numbers:
+    def unsure(self, chance: float, doubt: float) -> Numbers:
         """Variance of what is not known of each group."""
-        return chance / (self.count + chance / max(self.variance, 1e-9))
+        return chance / (self.count + doubt)
 
 
 class _Shop(msgspec.Struct, frozen=True):
@@ -225,72 +166,61 @@ class _Shop(msgspec.Struct, frozen=True):
     variances: tuple[float, float, float]
     """Between customers, between items, and between pairs of the two."""
 
+    @property
+    def doubts(self) -> tuple[float, float, float]:
+        """Of each of the three, against chance."""
+        one, other, third = (self.chance / max(variance, 1e-9) for variance in self.variances)
+        return one, other, third
 
-class _Fit:
-    """Everything that the gaps of some customers tell."""
 
-    def __init__(self, gaps: Gaps, told: Numbers, shop: _Shop | None) -> None:
-        self.gaps, self.said = gaps, (told > 0).astype(np.int64)
-        self.prior = np.log(np.where(told > 0, told, 1.0))
-        self.learning = shop is None
-        power = quantity_power(gaps) if shop is None else shop.power
-        self.known = np.log(gaps.days) - power * np.log(gaps.quantity) - self.prior[gaps.pair]
+class _Stretch:
+    """What the gaps of some customers tell, who follow upon each other."""
+
+    def __init__(self, gaps: Gaps, told: Numbers, item: Whole, shop: _Shop) -> None:
+        """`told` and `item`: of each pair what the catalogue says, and the place of its item."""
+        self.gaps, self.item_of = gaps, item
+        self.prior, self.said = _said(told)
+        self.customer_of = np.cumsum(differs(gaps.customers)) - 1
         # What the catalogue says of a unit is off by a share that all of it has in common.
-        self.group = self.said[gaps.pair]
-        if shop is None:
-            closed = ~gaps.is_open
-            spread = max(float(self.known[closed].var()), 1e-4)
-            centre = _centres(self.known[closed], self.group[closed])
-            shop = _Shop(power, centre, spread, (spread / 5, spread / 5, spread / 5))
-        self.shop = shop
-        customer = np.cumsum(_differs(gaps.customers)) - 1
-        _, item = np.unique(gaps.items, return_inverse=True)
-        pairs = np.arange(len(gaps.customers))
-        self.effects = [
-            _Effect(of_pair, gaps.pair, variance)
-            for of_pair, variance in zip((customer, item, pairs), shop.variances, strict=True)
-        ]
+        self.group, self.item = self.said[gaps.pair], item[gaps.pair]
+        self.customer = self.customer_of[gaps.pair]
+        self.customers = _Effect(np.bincount(self.customer, minlength=_size(self.customer_of)))
+        self.pairs = _Effect(np.bincount(gaps.pair, minlength=len(gaps.customers)))
+        self.left = _known(gaps, self.prior, shop.power) - shop.centre[self.group]
+        """What nothing explains of each gap."""
+        self.past = self.left[gaps.closed :].copy()
+        """How far the open gaps have come, beyond what is explained."""
 
-    def settle(self, rounds: int) -> None:
-        """Let effects, open gaps and, where there is no shop yet, what all have in common agree."""
-        is_open, shop = self.gaps.is_open, self.shop
-        values, longer = self.known.copy(), np.zeros(0)
-        rest = values - shop.centre[self.group]
-        for _ in range(rounds):
-            sure = sqrt(shop.chance)
-            fitted = (values - rest)[is_open]
-            above, longer = _beyond((self.known[is_open] - fitted) / sure)
-            rest[is_open] += fitted + sure * above - values[is_open]
-            values[is_open] = fitted + sure * above
-            if self.learning:
-                # The effects stay as they are while what all have in common moves.
-                rest += shop.centre[self.group]
-                centre = _centres(rest, self.group)
-                rest -= centre[self.group]
-                shop = msgspec.structs.replace(shop, centre=centre)
-            for effect in self.effects:
-                rest += effect.value[effect.group]
-                effect.take_in(rest, shop.chance)
-                if self.learning:
-                    effect.learn(shop.chance)
-                rest -= effect.value[effect.group]
-            if self.learning:
-                missed = float(rest @ rest) + shop.chance * float(longer.sum())
-                shop = msgspec.structs.replace(shop, chance=max(missed / len(rest), 1e-4))
-        one, other, third = (effect.variance for effect in self.effects)
-        self.shop = msgspec.structs.replace(shop, variances=(one, other, third))
+    def expect(self, chance: float) -> float:
+        """Expect of the open gaps what the rest tells; the sum of how unsure that is."""
+        sure = sqrt(chance)
+        above, longer = _beyond(self.past / sure)
+        self.left[self.gaps.closed :] = sure * above
+        return float(longer.sum())
 
-    def told(self) -> RunOut:
+    def move(self, change: Numbers, group: Whole) -> None:
+        """Let what is explained of each group's gaps be more by so much."""
+        moved = change[group]
+        self.left -= moved
+        self.past -= moved[self.gaps.closed :]
+
+    def look(self, effect: _Effect, group: Whole, doubt: float) -> None:
+        """See what is special about each group that has no gaps outside this stretch."""
+        left = np.bincount(group, self.left, len(effect.count))
+        self.move(effect.take_in(left, doubt), group)
+
+    def told(self, items: _Effect, shop: _Shop) -> RunOut:
         """When every pair runs out."""
-        gaps, shop = self.gaps, self.shop
+        gaps = self.gaps
         found = self.prior + shop.centre[self.said] + shop.power * np.log(gaps.last_quantity)
         unsure = np.full(len(found), shop.chance)
-        for effect in self.effects:
-            found = found + effect.value[effect.of_pair]
-            unsure = unsure + effect.left(shop.chance)[effect.of_pair]
-        own = np.bincount(gaps.pair[~gaps.is_open], minlength=len(found))
-        of_customer, of_item = (effect.count[effect.of_pair] > 0 for effect in self.effects[:2])
-        levels = [own > 0, of_customer, of_item, self.said > 0]
+        places = (self.customer_of, self.item_of, np.arange(len(found)))
+        effects = (self.customers, items, self.pairs)
+        for effect, place, doubt in zip(effects, places, shop.doubts, strict=True):
+            found += effect.value[place]
+            unsure += effect.unsure(shop.chance, doubt)[place]
+        own = np.bincount(gaps.pair[: self.gaps.closed], minlength=len(found))
+        of_customer, of_item = (effect.count[places[n]] > 0 for n, effect in enumerate(effects[:2]))
         reach = TAIL * np.sqrt(unsure)
         return RunOut(
             gaps.customers,
@@ -300,15 +230,128 @@ class _Fit:
             low=_days(found - reach),
             high=_days(found + reach),
             gaps=own,
-            level=np.select(levels, [0, 1, 2, 3], default=4),
+            level=np.select([own > 0, of_customer, of_item, self.said > 0], [0, 1, 2, 3], 4),
             quantity_power=shop.power,
         )
 
 
-def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
+class _Fit:
+    """Everything that the gaps tell, looked at by stretches that the processor's cache holds.
+
+    All that is passed on from stretch to stretch are sums, so it does not matter where one ends.
+    """
+
+    def __init__(self, gaps: Gaps, told: Numbers, shop: _Shop | None, at_once: int) -> None:
+        self.learning = shop is None
+        self.shop = _begun(gaps, told) if shop is None else shop
+        _, item = numbered(gaps.items)
+        self.stretches = [
+            _Stretch(between(gaps, first, end), told[first:end], item[first:end], self.shop)
+            for first, end in stretches(gaps, at_once)
+        ]
+        self.items = _Effect(np.bincount(item[gaps.pair], minlength=_size(item)))
+
+    def settle(self, rounds: int) -> None:
+        """Let effects, open gaps and, where there is no shop yet, what all have in common agree."""
+        for _ in range(rounds):
+            unsure = sum(stretch.expect(self.shop.chance) for stretch in self.stretches)
+            if self.learning:
+                # The effects stay as they are while what all have in common moves.
+                self._learn_centre()
+            for stretch in self.stretches:
+                stretch.look(stretch.customers, stretch.customer, self.shop.doubts[0])
+            if self.learning:
+                self._learn_variance(0, [stretch.customers for stretch in self.stretches])
+            self._look_at_items()
+            if self.learning:
+                self._learn_variance(1, [self.items])
+            for stretch in self.stretches:
+                stretch.look(stretch.pairs, stretch.gaps.pair, self.shop.doubts[2])
+            if self.learning:
+                self._learn_variance(2, [stretch.pairs for stretch in self.stretches])
+                self._learn_chance(unsure)
+
+    def told(self) -> RunOut:
+        """When every pair runs out."""
+        parts = [stretch.told(self.items, self.shop) for stretch in self.stretches]
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_PAIRS
+        }
+        return RunOut(**columns, quantity_power=self.shop.power)
+
+    def _look_at_items(self) -> None:
+        size = len(self.items.count)
+        left = np.zeros(size)
+        for stretch in self.stretches:
+            left += np.bincount(stretch.item, stretch.left, size)
+        moved = self.items.take_in(left, self.shop.doubts[1])
+        for stretch in self.stretches:
+            stretch.move(moved, stretch.item)
+
+    def _learn_centre(self) -> None:
+        before = self.shop.centre
+        sums, number = np.zeros(2), np.zeros(2)
+        for stretch in self.stretches:
+            here = np.bincount(stretch.group, minlength=2)
+            sums += np.bincount(stretch.group, stretch.left, 2) + before * here
+            number += here
+        centre = _centres(sums, number)
+        self.shop = msgspec.structs.replace(self.shop, centre=centre)
+        for stretch in self.stretches:
+            stretch.move(centre - before, stretch.group)
+
+    def _learn_variance(self, place: int, effects: list[_Effect]) -> None:
+        """How much the groups differ."""
+        square, groups = 0.0, 0
+        for effect in effects:
+            there = effect.count > 0
+            seen = effect.value**2 + effect.unsure(self.shop.chance, self.shop.doubts[place])
+            square += float(seen[there].sum())
+            groups += int(there.sum())
+        if groups:
+            variances = list(self.shop.variances)
+            variances[place] = max(square / groups, 1e-6)
+            one, other, third = variances
+            self.shop = msgspec.structs.replace(self.shop, variances=(one, other, third))
+
+    def _learn_chance(self, unsure: float) -> None:
+        missed = sum(float(stretch.left @ stretch.left) for stretch in self.stretches)
+        gaps = sum(len(stretch.left) for stretch in self.stretches)
+        chance = max((missed + self.shop.chance * unsure) / gaps, 1e-4)
+        self.shop = msgspec.structs.replace(self.shop, chance=chance)
+
+
+def _begun(gaps: Gaps, told: Numbers) -> _Shop:
+    """What the closed gaps say at first of what is the same for everybody."""
+    closed, power = ~gaps.is_open, quantity_power(gaps)
+    prior, said = _said(told)
+    known, group = _known(gaps, prior, power)[closed], said[gaps.pair][closed]
+    spread = max(float(known.var()), 1e-4)
+    centre = _centres(np.bincount(group, known, 2), np.bincount(group, minlength=2))
+    return _Shop(power, centre, spread, (spread / 5, spread / 5, spread / 5))
+
+
+def _said(told: Numbers) -> tuple[Numbers, Whole]:
+    """The logarithm of what the catalogue says of each pair, and whether it says anything."""
+    said = told > 0
+    return np.log(np.where(said, told, 1.0)), said.astype(np.int64)
+
+
+def _known(gaps: Gaps, prior: Numbers, power: float) -> Numbers:
+    """The logarithm of each gap, of one unit and beside what the catalogue says."""
+    found: Numbers = np.log(gaps.days) - power * np.log(gaps.quantity) - prior[gaps.pair]
+    return found
+
+
+def _size(groups: Whole) -> int:
+    return int(groups.max(initial=-1)) + 1
+
+
+def forecast(gaps: Gaps, supply: Numbers | None = None, *, at_once: int = GAPS_AT_ONCE) -> RunOut:
     """When every pair runs out. `supply`: days that a unit of item n lasts, 0 where unknown.
 
-    What all have in common is learnt from some customers where there are very many.
+    What all have in common is learnt from some customers where there are very many. `at_once`:
+    gaps that are looked at together.
     """
     pairs, closed = len(gaps.customers), ~gaps.is_open
     told = np.zeros(pairs)
@@ -319,40 +362,22 @@ def forecast(gaps: Gaps, supply: Numbers | None = None) -> RunOut:
     if not closed.any():
         return _without_gaps(gaps, told, np.bincount(gaps.pair[closed], minlength=pairs))
     chosen = sample(gaps.customers)
-    some = gaps if chosen.all() else _of_pairs(gaps, chosen)
+    some = gaps if chosen.all() else of_pairs(gaps, chosen)
     if some.is_open.all():
         some, chosen = gaps, np.ones(pairs, np.bool_)
-    fit = _Fit(some, told[chosen], None)
+    fit = _Fit(some, told[chosen], None, at_once)
     fit.settle(_ROUNDS)
     if some is not gaps:
-        fit = _Fit(gaps, told, fit.shop)
+        fit = _Fit(gaps, told, fit.shop, at_once)
         fit.settle(_TELLING)
     return fit.told()
 
 
-def _of_pairs(gaps: Gaps, chosen: NDArray[np.bool_]) -> Gaps:
-    """The gaps of some of the pairs alone."""
-    place = np.cumsum(chosen) - 1
-    mine = chosen[gaps.pair]
-    return Gaps(
-        place[gaps.pair[mine]],
-        gaps.days[mine],
-        gaps.quantity[mine],
-        gaps.ends[mine],
-        gaps.is_open[mine],
-        gaps.customers[chosen],
-        gaps.items[chosen],
-        gaps.last[chosen],
-        gaps.last_quantity[chosen],
-    )
-
-
-def _centres(values: Numbers, group: Whole) -> Numbers:
+def _centres(sums: NDArray[Any], number: NDArray[Any]) -> Numbers:
     """The means of items that the catalogue is silent of and that it tells of.
 
     The latter starts from what the catalogue tells, which counts as some gaps.
     """
-    sums, number = np.bincount(group, values, 2), np.bincount(group, minlength=2)
     found: Numbers = sums / np.maximum(number + np.array([0, TOLD_GAPS]), 1)
     return found
 
@@ -432,7 +457,7 @@ def judge(
         few += f"{LEAST_GAPS} of each are needed"
         return msgspec.structs.replace(begun, off=short or few)
     # Pairs that were first bought after the cut are forecast from what was known at it.
-    known = _with_pairs_of(before, after)
+    known = with_pairs_of(before, after)
     seen = forecast(known, supply)
     pair = after.pair[later]
     actual = after.days[later]
@@ -456,25 +481,6 @@ def judge(
         lost = f"its error is {found.model:.1f} days, that of the shop's median "
         lost += f"{min(found.median, found.censored_median):.1f}"
     return msgspec.structs.replace(found, off=short or lost)
-
-
-def _with_pairs_of(before: Gaps, after: Gaps) -> Gaps:
-    """The gaps of `before` with the pairs of `after`, of which each of `before` is one."""
-    size = int(after.items.max(initial=0)) + 1
-    low = int(after.items.min(initial=0))
-    size -= low
-    key = after.customers * size + after.items - low
-    place = np.searchsorted(key, before.customers * size + before.items - low)
-    last, quantity = after.last.copy(), np.ones(len(key), np.int64)
-    last[place], quantity[place] = before.last, before.last_quantity
-    return msgspec.structs.replace(
-        before,
-        pair=place[before.pair],
-        customers=after.customers,
-        items=after.items,
-        last=last,
-        last_quantity=quantity,
-    )
 
 
 def _counts(days: Numbers) -> dict[int, int]:

@@ -16,8 +16,8 @@ import math
 import msgspec
 import numpy as np
 
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole, distinct
 
 YEAR = 365
 MARKED = 1.25
@@ -87,6 +87,6 @@ def _share(came: int, asked: int) -> tuple[float, float]:
 
 def _back(customer: Whole, day: Whole, cut: int, horizon: int) -> tuple[int, int]:
     """How many of those who bought within the horizon before the cut came after it, and of all."""
-    lately = np.unique(customer[(day > cut - horizon) & (day <= cut)])
-    later = np.unique(customer[(day > cut) & (day <= cut + horizon)])
+    lately = distinct(customer[(day > cut - horizon) & (day <= cut)])
+    later = distinct(customer[(day > cut) & (day <= cut + horizon)])
     return len(np.intersect1d(lately, later, assume_unique=True)), len(lately)

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from aftersale.models.ascent import Shape, climb
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers, digamma, log_gamma, trigamma
+from aftersale.models.sorting import Whole
 
 ENOUGH_SPENDERS = 30
 """Customers with spending of their own, below which nothing is fitted."""

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aftersale.models import buying, spending
-from aftersale.models.buying import Buying, Whole
+from aftersale.models.buying import Buying
 from aftersale.models.drivers import Drivers, pushed
 from aftersale.models.gammas import Numbers
+from aftersale.models.sorting import Whole, differs, in_order, order
 from aftersale.models.spending import Spending
 
 YEAR_DAYS = 365.0
@@ -72,10 +73,10 @@ def summarise(customer: Whole, day: Whole, amount: Numbers, until: int) -> tuple
         customer, day, amount = customer[known], day[known], amount[known]
     span = int(day.max(initial=0)) + 1
     code = customer * span + day
-    if (code[1:] < code[:-1]).any():
-        order = np.argsort(code, kind="stable")
-        code, amount = code[order], amount[order]
-    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    if not in_order(code):
+        by = order(code)
+        code, amount = code[by], amount[by]
+    starts = np.flatnonzero(differs(code))
     if not starts.size:
         nobody = np.zeros(0, np.int64)
         return nobody, Buyers(nobody, nobody, nobody, nobody, np.zeros(0), np.zeros(0))

@@ -11,7 +11,7 @@ import numpy as np
 
 from aftersale.customers.tiers import WINDOW
 from aftersale.kernel.instants import DAY, Instant
-from aftersale.models.buying import Whole
+from aftersale.models.sorting import Whole
 
 _BITS = 63
 _MOST_PARTS = 64

@@ -30,10 +30,11 @@ from aftersale.models import (
     seasons,
     spending,
 )
-from aftersale.models.buying import Whole
 from aftersale.models.gammas import Numbers
+from aftersale.models.repeats import gaps_of
 from aftersale.models.rhythms import Rhythms, rhythms
 from aftersale.models.scores import SCORES, Card, Proof, Window
+from aftersale.models.sorting import Whole, distinct
 from aftersale.models.value import Scoring, summarise
 from aftersale.models.value import drivers as worthwhile
 from aftersale.runtime.facts import PARTS_OF_HEALTH, Facts
@@ -347,21 +348,18 @@ def _run_out(known: Facts, _: _Ask) -> Said:
     )  # fmt: skip
     if judged.off:
         return Said(card)
-    found = run_out.forecast(
-        run_out.gaps_of(customer, item, day, quantity, known.day), known.supply
-    )
+    found = run_out.forecast(gaps_of(customer, item, day, quantity, known.day), known.supply)
     # Who bought an item once may never want it again: only repeats tell that it is used up.
-    own = found.gaps > 0
-    why = found.drivers()
+    found = found.some(found.gaps > 0)
     return Said(
         card,
-        found.customer[own],
-        found.days[own],
-        found.low[own],
-        found.high[own],
-        _RUN_OUT_STEPS[found.level[own]],
-        item=found.item[own],
-        why=drivers.Drivers(why.words, why.place[own]),
+        found.customer,
+        found.days,
+        found.low,
+        found.high,
+        _RUN_OUT_STEPS[found.level],
+        item=found.item,
+        why=found.drivers(),
     )
 
 
@@ -500,7 +498,7 @@ def _health(known: Facts, ask: _Ask) -> Said:
     )  # fmt: skip
     if not told:
         return Said(card)
-    customer = np.unique(np.concatenate([one.customer for one in told]))
+    customer = distinct(np.concatenate([one.customer for one in told]))
     ends, number = np.zeros((3, len(customer))), np.zeros(len(customer))
     push, step = np.zeros((len(customer), len(told))), np.zeros(len(customer), np.int64)
     for column, one in enumerate(told):

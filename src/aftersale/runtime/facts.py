@@ -4,9 +4,10 @@ Only what had happened by then, so the same call tells what is known today and w
 in the past; and only as far as the scores that are wanted need it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any
 
 import ibis
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis.expr.types import Table
+from numpy.typing import NDArray
 
 from aftersale.catalogue.product import Catalogue, Product
 from aftersale.features import affinity, contracts, leanings
@@ -29,11 +31,11 @@ from aftersale.kernel.instants import Instant
 from aftersale.kernel.zones import day_number
 from aftersale.models import contract_churn
 from aftersale.models.affinity import Points
-from aftersale.models.buying import Whole
 from aftersale.models.contract_churn import Tellings
 from aftersale.models.gammas import Numbers
 from aftersale.models.leaning import Sums
 from aftersale.models.scores import SCORES
+from aftersale.models.sorting import Whole, order
 from aftersale.programme.lake import Lake
 from aftersale.runtime.past import past
 
@@ -64,14 +66,14 @@ class Facts(msgspec.Struct, frozen=True):
     """The last day that counts, on the calendar of the shop's zone."""
     zone: str
     purchases: tuple[Whole, Whole, Numbers]
-    """Customer, day and amount (`features.purchases.paid_days`)."""
+    """Customer, day and amount (`features.purchases.paid_days`), by customer and day."""
     totals: tuple[Whole, Whole, Whole, Whole]
     """Customer (ascending), orders, when the latest was placed, and revenue in minor units of the
     customer's main currency."""
     currencies: dict[str, Whole]
     """Currency → customers whose main currency it is, ascending."""
     lines: tuple[Whole, Whole, Whole, Whole]
-    """Customer, item, day and quantity of each line that was kept."""
+    """Customer, item, day and quantity of each line that was kept, by the first three."""
     items: tuple[str, ...]
     """Item → product."""
     observed: dict[str, tuple[Whole, Sums, Sums]]
@@ -109,10 +111,10 @@ def facts(
         _read(lake, part, until, catalogue, needed)
         for part in _parts(lake, history, max(1, -(-rows // at_once)))
     ]
+    of_days, of_lines = (_stretches([one[name] for one in some]) for name in ("days", "lines"))
     read = {name: pa.concat_tables([one.pop(name) for one in some]) for name in list(some[0])}
     days, main, lines = read["days"], read["totals"], read["lines"]
-    order = pc.sort_indices(main["customer"])
-    main = main.take(order)
+    main = main.take(pc.sort_indices(main["customer"]))
     product = lines["product"].unify_dictionaries().combine_chunks()
     items = tuple(product.dictionary.to_pylist())
     currency = main["currency"].combine_chunks().dictionary_encode()
@@ -121,21 +123,27 @@ def facts(
         until=until,
         day=day_number(until, zone),
         zone=zone,
-        purchases=(
-            days["customer"].to_numpy().astype(np.int64, copy=False),
-            days["day"].to_numpy().astype(np.int64),
+        purchases=_sorted(
+            (
+                days["customer"].to_numpy().astype(np.int64, copy=False),
+                days["day"].to_numpy().astype(np.int64),
+            ),
             days["amount"].to_numpy().astype(np.float64, copy=False),
+            of_days,
         ),
         totals=(customers, *(main[name].to_numpy() for name in ("orders", "last_at", "revenue"))),
         currencies={
             name: customers[codes == code]
             for code, name in enumerate(currency.dictionary.to_pylist())
         },
-        lines=(
-            lines["customer"].to_numpy(),
-            product.indices.to_numpy(zero_copy_only=False).astype(np.int64),
-            lines["day"].to_numpy().astype(np.int64),
+        lines=_sorted(
+            (
+                lines["customer"].to_numpy(),
+                product.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+                lines["day"].to_numpy().astype(np.int64),
+            ),
             lines["quantity"].to_numpy(),
+            of_lines,
         ),
         items=items,
         observed={name: _sums(read[name]) for name in _OBSERVED if name in read},
@@ -144,6 +152,27 @@ def facts(
         categories=read.get("categories"),
         supply=np.array([catalogue.get(item).supply_days for item in items]),
     )
+
+
+def _sorted(
+    columns: tuple[Whole, ...], further: NDArray[Any], stretches: Sequence[slice]
+) -> tuple[Any, ...]:
+    """The columns in their order and one more with them: every model wants them so.
+
+    Each stretch of rows is put in order; the customers of one come after those before it.
+    """
+    found = tuple(np.empty_like(column) for column in (*columns, further))
+    for rows in stretches:
+        by = order(*(column[rows] for column in columns))
+        for to, column in zip(found, (*columns, further), strict=True):
+            to[rows] = column[rows][by]
+    return found
+
+
+def _stretches(parts: Sequence[pa.Table]) -> list[slice]:
+    """The rows of each part in all of them together."""
+    ends = accumulate((part.num_rows for part in parts), initial=0)
+    return [slice(first, end) for first, end in pairwise(ends)]
 
 
 def _parts(lake: Lake, history: "dict[str, Table]", number: int) -> "list[dict[str, Table]]":
@@ -230,9 +259,9 @@ def _points(found: pa.Table | None) -> Points:
     names, place = np.unique(np.array(word.dictionary.to_pylist(), object), return_inverse=True)
     code = place[word.indices.to_numpy(zero_copy_only=False)] if len(names) else place[:0]
     customer = found["customer"].to_numpy()
-    order = np.lexsort((code, customer))
-    first, second = (found[half].to_numpy()[order] for half in ("first", "second"))
-    return Points(customer[order], code[order].astype(np.int64), first, second, tuple(names))
+    by = order(customer, code)
+    first, second = (found[half].to_numpy()[by] for half in ("first", "second"))
+    return Points(customer[by], code[by].astype(np.int64), first, second, tuple(names))
 
 
 def _contracts(told: pa.Table, zone: str) -> Tellings:
@@ -254,9 +283,9 @@ def _contracts(told: pa.Table, zone: str) -> Tellings:
 def _sums(found: pa.Table) -> tuple[Whole, Sums, Sums]:
     """The halves as they come from the engine, by customer."""
     customer = found["customer"].to_numpy()
-    order = np.argsort(customer, kind="stable")
+    by = order(customer)
     first, second = (
-        Sums(*(found[f"{what}_{half}"].to_numpy()[order] for what in ("count", "total", "squares")))
+        Sums(*(found[f"{what}_{half}"].to_numpy()[by] for what in ("count", "total", "squares")))
         for half in (0, 1)
     )
-    return customer[order].astype(np.int64), first, second
+    return customer[by].astype(np.int64), first, second

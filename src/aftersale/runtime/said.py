@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import Instant
-from aftersale.models.buying import Whole
 from aftersale.models.drivers import MOST, Drivers
 from aftersale.models.gammas import Numbers
 from aftersale.models.scores import SCORES, STEPS, Card
+from aftersale.models.sorting import Whole
 from aftersale.programme.lake import Lake
 
 NOTHING: Whole = np.zeros(0, np.int64)

@@ -17,10 +17,11 @@ from aftersale.kernel.ids import CustomerId
 from aftersale.kernel.instants import DAY, Instant, format_instant
 from aftersale.kernel.zones import day_number
 from aftersale.models import buying, judging, rfm, spending
-from aftersale.models.buying import Buying, Whole
+from aftersale.models.buying import Buying
 from aftersale.models.gammas import Numbers
 from aftersale.models.judging import Judgement
 from aftersale.models.paid import paid_days
+from aftersale.models.sorting import Whole
 from aftersale.models.spending import Spending
 from aftersale.models.value import (
     TAIL,
