@@ -21,6 +21,7 @@ from benchmarks.decide import BUYING_EVENTS_OF_ONE, buyers, decide, decide_encod
 from benchmarks.features import lifecycle_10m, rfm_10m
 from benchmarks.flowing import lake_flow
 from benchmarks.forecasts import next_order, run_outs
+from benchmarks.http import http_batch, http_single, intake_to_decision, webhooks_in
 from benchmarks.imports import import_olist, import_uci
 from benchmarks.live import live_sqlite, live_sqlite_backfill, live_sqlite_buying, memory_sqlite
 from benchmarks.pages import pages_1m, pages_demo
@@ -50,6 +51,10 @@ MEASURES: dict[str, Callable[[int, Path], None]] = {
     "send-smtp": send_smtp,
     "import-uci": lambda events, folder: import_uci(folder),
     "import-olist": lambda events, folder: import_olist(folder),
+    "http-batch": http_batch,
+    "http-single": http_single,
+    "webhooks-in": webhooks_in,
+    "intake-to-decision": intake_to_decision,
     "pages-demo": pages_demo,
     "pages-1m": pages_1m,
     "lake-flow": lake_flow,

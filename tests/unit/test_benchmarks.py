@@ -53,6 +53,15 @@ def test_a_small_fit_of_customer_value_finds_what_was_put_in() -> None:
     assert line["baseline"] is not None or "lifetimes" in line["no_baseline"]
 
 
+def test_a_small_measurement_over_http_has_every_event_answered_and_decided_about() -> None:
+    (line,) = measured("http-single", "--quick", "--events", "60000")
+    assert (line["events"], line["unit"]) == (300, "events/s")
+    assert line["value"] > 0 < line["baseline"]
+    (line,) = measured("intake-to-decision", "--quick", "--events", "20000")
+    assert line["events"] == 500
+    assert 0 < line["p50"] <= line["p95"] < 60
+
+
 def test_an_unknown_figure_is_refused_with_those_there_are() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "speed"],
