@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast check lint types imports fmt bench judge crash simulate browser pictures clean
+.PHONY: help setup demo test test-fast check lint types imports fmt bench judge crash contract simulate browser pictures clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -62,6 +62,9 @@ judge: $(VENV)/.dev-installed ## Judge the scores on real shops' pasts (DATA=DIR
 
 crash: $(VENV)/.dev-installed ## Kill workers 200 times, restart the database, fill the disk: nothing is lost or sent twice.
 	AFTERSALE_KILLS=$${AFTERSALE_KILLS:-200} $(PYTEST) -n $(WORKERS) --dist worksteal -m crash
+
+contract: $(VENV)/.dev-installed ## Send a thousand requests to every address: is the API as its description says?
+	AFTERSALE_CASES=$${AFTERSALE_CASES:-1000} $(PYTEST) -s tests/api/test_description.py
 
 simulate: $(VENV)/.dev-installed ## Live through months of a shop in which everything breaks; prints the seed of a failure.
 	$(BIN)/python -m aftersale.testing.simulation --runs $(or $(RUNS),20)

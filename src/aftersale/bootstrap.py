@@ -244,6 +244,7 @@ def intake_of(app: App, settings: Settings) -> "Intake":
         event=settings.tracking_event_kb * 1024,
         batch=settings.tracking_batch_kb * 1024,
         per_second=settings.tracking_per_second,
+        reads_per_second=settings.api_per_second,
         like_segment=settings.tracking_answers == "segment",
         webhook=settings.webhook_kb * 1024,
         kept=settings.webhook_days * DAY,

@@ -73,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True):
     tracking_answers: Literal["honest", "segment"] = "honest"
     """Whether tracking clients are told what was wrong, or 200 as Segment does.
     AFTERSALE_TRACKING_ANSWERS."""
+    api_per_second: Annotated[float, msgspec.Meta(ge=0)] = 50.0
+    """Most requests a second of one key that reads; 0: no limit. AFTERSALE_API_PER_SECOND."""
     webhook_secrets: str = ""
     """File with the secrets of providers; empty: `webhooks.toml` in the home.
     AFTERSALE_WEBHOOK_SECRETS."""

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from aftersale.adapters.telemetry.prometheus import WorkerMetrics
+from aftersale.api.resources import RESOURCES
 from aftersale.cli import app
 from aftersale.customers.fold import KEPT_LINES, KEPT_ORDERS
 from aftersale.delivery.life import LIFE
@@ -102,6 +103,12 @@ def test_the_page_of_tracking_names_every_call_and_every_name_with_its_type() ->
     for names, kind in re.findall(r"(?m)^\| (`[A-Z].+?`) \| `([\w.]+)`", page):
         told |= {name.lower(): kind for name in re.findall(r"`(.+?)`", names)}
     assert told == {name: found[0] for name in commerce.NAMES if (found := commerce.meaning(name))}
+
+
+def test_the_page_of_the_api_names_every_address() -> None:
+    """As the server has them, in their order."""
+    named = re.findall(r"^\| `(/api/[^`]+)` \|", reference("api"), re.MULTILINE)
+    assert named == [resource.path for resource in RESOURCES]
 
 
 def test_the_page_of_webhooks_names_every_provider_and_every_reason() -> None:

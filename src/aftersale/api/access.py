@@ -119,12 +119,20 @@ async def admitted(
 
 
 class Rates:
-    """How many events a key may still send: a bucket that fills up again as time goes by."""
+    """How much a key may still send: a bucket that fills up again as time goes by."""
 
-    def __init__(self, per_second: float, ticks: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        ticks: Callable[[], float],
+        *,
+        burst: float = LEAST_BURST,
+        what: str = "events",
+    ) -> None:
         """`per_second` 0: without limit. `ticks`: seconds of a clock that never goes back."""
         self._rate = per_second
-        self._burst = max(per_second, LEAST_BURST)
+        self._burst = max(per_second, burst)
+        self._what = what
         self._ticks = ticks
         self._left: dict[str, tuple[float, float]] = {}
         """Key → what was left, and when that was."""
@@ -142,7 +150,7 @@ class Rates:
             raise Problem(
                 429,
                 "too-fast",
-                f"key {key.id} sends more than {self._rate:g} events a second",
+                f"key {key.id} sends more than {self._rate:g} {self._what} a second",
                 hint=f"send it again in {wait.decode()} seconds",
                 headers=[(b"retry-after", wait), (b"x-ratelimit-reset", wait)],
             )

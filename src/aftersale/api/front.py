@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aftersale.api.cloud_events import PATH, CloudEvents
 from aftersale.api.intake import Intake
+from aftersale.api.reading import DESCRIPTION, READS, Reads
 from aftersale.api.tracking import Tracking, call_at
 from aftersale.api.webhooks import PREFIX, Webhooks
 
@@ -20,6 +21,7 @@ class Front:
         self._webhooks = webhooks
         self._tracking = Tracking(intake)
         self._cloud_events = CloudEvents(intake)
+        self._reads = Reads(intake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to whoever answers it."""
@@ -27,6 +29,9 @@ class Front:
             path: str = scope["path"]
             if path == PATH:
                 await self._cloud_events(scope, receive, send)
+                return
+            if path.startswith(READS) or path == DESCRIPTION:
+                await self._reads(scope, receive, send)
                 return
             if path.startswith(PREFIX):
                 await self._webhooks(scope, receive, send)

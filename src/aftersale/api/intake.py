@@ -44,6 +44,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """Of one batch."""
     per_second: float = 0.0
     """Events of one key; 0: without limit."""
+    reads_per_second: float = 50.0
+    """Requests of one key that reads; 0: without limit."""
     like_segment: bool = False
     """Whether tracking clients are answered 200 whatever becomes of their events."""
     webhook: int = 5_120_000
@@ -74,6 +76,7 @@ class Intake:
         """`ticks`: seconds of a clock that never goes back."""
         self.app = app
         self.bounds = bounds
+        self.ticks = ticks
         self.ring = KeyRing(app.store, app.system_now)
         self.rates = Rates(bounds.per_second, ticks)
         self._collector = Collector(app, self._tell)
