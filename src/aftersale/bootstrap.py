@@ -248,6 +248,7 @@ def intake_of(app: App, settings: Settings) -> "Intake":
         like_segment=settings.tracking_answers == "segment",
         webhook=settings.webhook_kb * 1024,
         kept=settings.webhook_days * DAY,
+        kept_others=settings.webhook_open_days * DAY,
     )
     return Intake(app, clock.ticks, bounds)
 

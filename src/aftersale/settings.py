@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Most kilobytes of one request of a provider. AFTERSALE_WEBHOOK_KB."""
     webhook_days: Annotated[int, msgspec.Meta(ge=1)] = 30
     """How long a request that was understood is kept raw. AFTERSALE_WEBHOOK_DAYS."""
+    webhook_open_days: Annotated[int, msgspec.Meta(ge=1)] = 180
+    """How long one that was refused, or waits. AFTERSALE_WEBHOOK_OPEN_DAYS."""
     sns_certificates: Literal["ask", "fetch"] = "ask"
     """Whether certificates of Amazon SNS are fetched from there, or only when somebody says so.
     AFTERSALE_SNS_CERTIFICATES."""

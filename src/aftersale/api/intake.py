@@ -52,6 +52,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """Bytes of one request of a provider."""
     kept: Duration = 30 * DAY
     """How long such a request is kept raw once it was understood."""
+    kept_others: Duration = 180 * DAY
+    """How long where it was refused, or waits."""
 
 
 class Read(msgspec.Struct):
@@ -105,13 +107,13 @@ class Intake:
             await self._committed(Lot(requests=[untranslated(request.request)]))
             raise
 
-    def _prune(self) -> Instant | None:
+    def _prune(self) -> tuple[Instant, Instant] | None:
         """Before when requests may be forgotten now; None where that was looked at lately."""
         now = self.app.system_now()
         if now - self._pruned_at < HOUR:
             return None
         self._pruned_at = now
-        return now - self.bounds.kept
+        return now - self.bounds.kept, now - self.bounds.kept_others
 
     async def _committed(self, lot: Lot) -> None:
         lot.whose = asyncio.get_running_loop().create_future()

@@ -109,8 +109,11 @@ class Requests(Protocol):
         """Those with a body that an erasure of the customer would forget, ascending."""
         ...
 
-    def prune(self, before: Instant) -> int:
-        """Delete those that were understood and came for the last time before the instant."""
+    def prune(self, before: Instant, others_before: Instant) -> int:
+        """Delete those that came for the last time before the instant; how many.
+
+        The first is of those that were understood, the second of those that were refused or wait.
+        """
         ...
 
 

@@ -31,8 +31,9 @@ class Lot(msgspec.Struct, eq=False):
     events: Sequence[Event] = ()
     requests: Sequence[Arrived] = ()
     """Of providers, with the events that they tell."""
-    prune: Instant | None = None
-    """Before when requests that were understood are no longer kept; None: that is not looked at."""
+    prune: tuple[Instant, Instant] | None = None
+    """Before when requests are no longer kept, those that were understood and all others; None:
+    that is not looked at."""
     whose: Any = None
     """By what the sender is found when the lot is settled."""
 
@@ -123,7 +124,7 @@ class Collector:
             now = self._app.now(tx)
             for lot in lots:
                 if lot.prune is not None:
-                    tx.requests.prune(lot.prune)
+                    tx.requests.prune(*lot.prune)
             if requests:
                 take_requests(tx, requests, events, now=now)
             else:

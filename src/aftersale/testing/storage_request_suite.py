@@ -88,7 +88,7 @@ class RequestSuite:
             assert (one.state, one.passed) == (TRANSLATED, (Passed("test"),))
             assert tx.requests.open(0, 5) == []
 
-    def test_what_was_understood_is_forgotten_in_time_and_the_rest_is_not(
+    def test_what_was_understood_is_forgotten_in_time_and_the_rest_later(
         self, store: Store
     ) -> None:
         """Counted from when it came last; then it may come anew."""
@@ -97,11 +97,19 @@ class RequestSuite:
             tx.requests.keep([new_request("0", 900)])
             tx.requests.concern([(1, 1), (4, 1)])
         with store.write() as tx:
-            assert tx.requests.prune(103) == 0
-            assert tx.requests.prune(104) == 1
+            assert tx.requests.prune(103, 0) == 0
+            assert tx.requests.prune(104, 0) == 1
             assert _numbers(tx.requests.newest(9)) == [6, 5, 3, 2, 1]
             assert tx.requests.keep([_of(3)]) == [7]
             assert tx.requests.naming(1) == [1]
+        with store.write() as tx:
+            left = [tx.requests.get(number) for number in _numbers(tx.requests.newest(9))]
+            others = [one.last_at for one in left if one and one.state != TRANSLATED]
+            assert others
+            assert tx.requests.prune(0, max(others)) == sum(at < max(others) for at in others)
+            assert tx.requests.prune(0, max(others) + 1) == others.count(max(others))
+            states = [tx.requests.get(number) for number in _numbers(tx.requests.newest(9))]
+            assert all(one and one.state == TRANSLATED for one in states)
 
     def test_an_erasure_takes_the_bodies_that_name_the_person(self, store: Store) -> None:
         """Known to be about them, or about nobody known and with one of their ids in it."""

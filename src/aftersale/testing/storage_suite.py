@@ -110,7 +110,7 @@ class StorageSuite(TurnSuite, ShardSuite, KeySuite, RequestSuite):
                 lambda: tx.personal.erase(1, 1, ()),
                 lambda: tx.requests.keep([new_request("a")]),
                 lambda: tx.requests.settle(1, "translated", ()),
-                lambda: tx.requests.prune(1),
+                lambda: tx.requests.prune(1, 1),
             ):
                 with raises(RuntimeError):
                     write()

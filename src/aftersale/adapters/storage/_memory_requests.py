@@ -119,13 +119,13 @@ class MemoryRequests:
             self._change(number, body=b"", headers={})
         return len(found)
 
-    def prune(self, before: Instant) -> int:
+    def prune(self, before: Instant, others_before: Instant) -> int:
         s = self._s
         s.writing()
         gone = {
             one.number
             for one in s.requests.values()
-            if one.state == TRANSLATED and one.last_at < before
+            if one.last_at < (before if one.state == TRANSLATED else others_before)
         }
         for number in gone:
             s.drop(s.requests, number)

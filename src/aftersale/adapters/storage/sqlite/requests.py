@@ -117,16 +117,17 @@ class SqliteRequests:
         """Those with a body that an erasure of the customer would forget, ascending."""
         return naming(self._session, self._session.same_person(customer))
 
-    def prune(self, before: Instant) -> int:
-        """Delete those that were understood and came for the last time before the instant."""
+    def prune(self, before: Instant, others_before: Instant) -> int:
+        """Delete those that are older than what is kept of their kind; how many."""
         write = self._session.writing()
-        found = "state = ? AND last_at < ?"
+        found = "last_at < CASE WHEN state = ? THEN ? ELSE ? END"
+        values = (TRANSLATED, before, others_before)
         write.execute(
             "DELETE FROM request_customers WHERE request IN"
             f" (SELECT number FROM requests WHERE {found})",
-            (TRANSLATED, before),
+            values,
         )
-        return write.execute(f"DELETE FROM requests WHERE {found}", (TRANSLATED, before)).rowcount
+        return write.execute(f"DELETE FROM requests WHERE {found}", values).rowcount
 
 
 def naming(session: Session, people: Sequence[CustomerId]) -> list[RequestNumber]:
