@@ -15,6 +15,7 @@ from aftersale.events.vocabulary import ProductFacts
 from aftersale.kernel.errors import Refusal
 from aftersale.kernel.ids import digest16
 from aftersale.kernel.instants import Instant
+from aftersale.translation.foreign import body_of
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -54,6 +55,10 @@ class Delivery(msgspec.Struct, frozen=True):
     received_at: Instant
     shop: str = ""
     """Which shop of the merchant it is from, by the address it was sent to."""
+
+    def content(self) -> Any:
+        """What its body says, JSON or a form by its content type; Refusal where it is neither."""
+        return body_of(self.body, self.headers.get("content-type", ""))
 
 
 class Passed(msgspec.Struct, frozen=True):

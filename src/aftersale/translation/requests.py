@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from aftersale.kernel.ids import digest16
-from aftersale.translation.foreign import Tree, Unreadable, body_of, json_of, part, text
+from aftersale.translation.foreign import Tree, Unreadable, json_of, part, text
 from aftersale.translation.happening import Delivery
 
 _SHOPIFY = ("topic", "shop-domain", "api-version", "webhook-id", "event-id", "triggered-at")
@@ -90,7 +90,7 @@ def _of_body(*path: str) -> Callable[[Delivery], str]:
 
     def find(delivery: Delivery) -> str:
         try:
-            return text(body_of(delivery.body, delivery.headers.get("content-type", "")), *path)
+            return text(delivery.content(), *path)
         except Unreadable:
             return ""
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from aftersale.translation.foreign import (
     Tree,
     at,
-    body_of,
     first,
     moment_in,
     part,
@@ -36,7 +35,7 @@ _SUBTAGS = {"Exception_011": "returned", "Exception_012": "exception", "Exceptio
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The changes of one tracking, or of several in a list."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     event = text(found, "event")
     if event and event not in {"tracking_update", "edd_revise", "tracking_pending_time"}:
         yield Passed("unknown", event)

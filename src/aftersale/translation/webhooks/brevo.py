@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from aftersale.translation.foreign import (
     Tree,
     at,
-    body_of,
     first,
     moment,
     moment_in,
@@ -42,7 +41,7 @@ _MACHINES = {"proxy_open", "unique_proxy_open", "loaded_by_proxy"}
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event, and for each mail that came in."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, dict) and "items" in found:
         for mail in parts(found, "items"):
             yield letter(

@@ -6,7 +6,7 @@ shipment its reference is the merchant's own number of the order.
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, moment_in, part, parts, promise_in, text
+from aftersale.translation.foreign import Tree, moment_in, part, parts, promise_in, text
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.parcels import Parcel, Word, moves
 
@@ -26,7 +26,7 @@ _SET_UP = {"Webhook", "Payload", "CarrierAccount", "ApiKey", "User"}
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The changes of each tracker in the event."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, list):
         for one in found:
             yield from _object(part(one))

@@ -5,7 +5,7 @@ docs: developers.mailersend.com/api/v1/webhooks.html.
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, first, moment_in, part, text
+from aftersale.translation.foreign import Tree, first, moment_in, part, text
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.mail import SOFT, blame, letter, receipt
 
@@ -26,7 +26,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening a request."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     name, told = text(found, "type"), part(found, "data")
     if name.startswith("inbound"):
         yield letter(

@@ -10,7 +10,6 @@ from aftersale.translation.foreign import (
     Tree,
     Unreadable,
     at,
-    body_of,
     first,
     headers_of,
     json_of,
@@ -45,7 +44,7 @@ _SUPPRESSED = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening a request."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     event = part(found, "event-data")
     if event:
         yield _event(event, text(found, "signature", "token"))

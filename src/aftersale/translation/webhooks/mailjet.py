@@ -9,7 +9,6 @@ from aftersale.translation.foreign import (
     Tree,
     Unreadable,
     at,
-    body_of,
     first,
     flag,
     json_of,
@@ -32,7 +31,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event, grouped or not."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, dict) and "event" not in found and "Sender" in found:
         headers = part(found, "Headers")
         yield letter(

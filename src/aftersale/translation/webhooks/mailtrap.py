@@ -5,7 +5,7 @@ docs: api-docs.mailtrap.io/docs/mailtrap-api-docs, section webhooks.
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, first, moment_in, part, parts, text
+from aftersale.translation.foreign import Tree, first, moment_in, part, parts, text
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.mail import SOFT, blame, our_key, receipt
 
@@ -24,7 +24,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if not isinstance(found, dict) or "events" not in found:
         yield Passed("unknown")
         return

@@ -10,7 +10,6 @@ from aftersale.translation.foreign import (
     Tree,
     Unreadable,
     at,
-    body_of,
     first,
     json_of,
     moment,
@@ -40,7 +39,7 @@ _REJECTED = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event, and for each address put on the list of rejections."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, dict) and "mandrill_events" in found:
         try:
             found = json_of(text(found, "mandrill_events"))

@@ -5,7 +5,7 @@ docs: docs.postalserver.io/developer/webhooks.
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, first, moment_in, part, text
+from aftersale.translation.foreign import Tree, first, moment_in, part, text
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.mail import SOFT, blame, receipt
 
@@ -22,7 +22,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening a request."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     name, told = text(found, "event"), part(found, "payload")
     message = part(told, "original_message") or part(told, "message")
     kind = _PLAIN.get(name, "")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     first,
     flag,
     headers_of,
@@ -36,7 +35,7 @@ _SUPPRESSED = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening a request."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     record = text(found, "RecordType")
     if record in {"", "Inbound"} and (text(found, "From") or part(found, "FromFull")):
         yield letter(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from aftersale.kernel.instants import Instant
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     flag,
     headers_of,
     moment_in,
@@ -33,7 +32,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each recipient."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     name, told = text(found, "type"), part(found, "data")
     when = moment_in(found, "created_at") or moment_in(told, "created_at")
     own = delivery.headers.get("svix-id", "")

@@ -5,7 +5,7 @@ docs: twilio.com/docs/sendgrid/for-developers/tracking-events/event
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, first, flag, json_of, moment_in, text
+from aftersale.translation.foreign import Tree, first, flag, json_of, moment_in, text
 from aftersale.translation.foreign import Unreadable as NoJson
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.mail import HARD, SOFT, blame, letter, our_key, receipt, resubscribed
@@ -30,7 +30,7 @@ _DROPPED = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event of the list; of the form of Inbound Parse one letter."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, dict) and ("envelope" in found or "sender_ip" in found):
         yield _letter(found)
         return

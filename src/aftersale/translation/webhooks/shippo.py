@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     first,
     moment_in,
     part,
@@ -42,7 +41,7 @@ _ORDER = re.compile(r"(?:order)?[\s:#]*([A-Za-z0-9][\w./-]{0,60})", re.IGNORECAS
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The changes of one tracking, or the label that was bought."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     event, told = text(found, "event"), part(found, "data") or part(found)
     if event.startswith(("batch", "all", "account", "pickup", "order")):
         yield Passed("no-fact", event)

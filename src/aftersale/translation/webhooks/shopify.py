@@ -12,7 +12,6 @@ from aftersale.kernel.errors import Refusal
 from aftersale.kernel.money import to_minor
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     first,
     flag,
     moment_in,
@@ -50,7 +49,7 @@ _SHIPMENT = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The happenings of one resource, or of a list of them."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     topic = _topic(delivery)
     resource = topic.partition("/")[0]
     told, wrapped = found, ""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     first,
     flag,
     moment_in,
@@ -46,7 +45,7 @@ _PASSED = {60: "an automatic answer", 80: "an automatic answer", 100: "an automa
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     for item in found if isinstance(found, list) else [found]:
         envelope = part(item, "msys")
         if not envelope:

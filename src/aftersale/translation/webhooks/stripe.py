@@ -11,7 +11,6 @@ from aftersale.events.vocabulary import ProductFacts
 from aftersale.kernel.instants import Instant
 from aftersale.translation.foreign import (
     Tree,
-    body_of,
     first,
     flag,
     moment_in,
@@ -56,7 +55,7 @@ class _Event:
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening or more for an event; a bare object is read as if it had just been made."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     kind = text(found, "type")
     if text(found, "object").startswith("v2."):
         yield Passed("thin", kind)

@@ -6,7 +6,7 @@ docs: twilio.com/docs/messaging/guides/track-outbound-message-status. Forms; no 
 from collections.abc import Iterator
 
 from aftersale.kernel.instants import Instant
-from aftersale.translation.foreign import Tree, body_of, compact_moment, first, text
+from aftersale.translation.foreign import Tree, compact_moment, first, text
 from aftersale.translation.happening import Delivery, Happening, Part, Passed
 from aftersale.translation.keywords import HELP, START, STOP, keyword
 
@@ -30,7 +30,7 @@ _OPT_OUT = {"STOP": STOP, "START": START, "HELP": HELP}
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The status of a message, or a message with what it asks for."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     form = found if isinstance(found, dict) else {}
     status = first(form, "MessageStatus", "SmsStatus").lower()
     message = first(form, "MessageSid", "SmsSid", "SmsMessageSid")

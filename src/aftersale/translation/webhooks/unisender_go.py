@@ -5,7 +5,7 @@ docs: godocs.unisender.ru/web-api-ref, section event-callback. Times are UTC wit
 
 from collections.abc import Iterator
 
-from aftersale.translation.foreign import Tree, body_of, first, moment_in, part, parts, text
+from aftersale.translation.foreign import Tree, first, moment_in, part, parts, text
 from aftersale.translation.happening import Delivery, Part, Passed
 from aftersale.translation.mail import SOFT, blame, our_key, receipt, resubscribed
 
@@ -23,7 +23,7 @@ _PLAIN = {
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """One happening for each event, alone or by user."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     if isinstance(found, dict) and "events_by_user" in found:
         for user in parts(found, "events_by_user"):
             for event in parts(user, "events"):

@@ -14,7 +14,6 @@ from aftersale.kernel.money import to_minor
 from aftersale.translation.foreign import (
     Tree,
     at,
-    body_of,
     first,
     moment_in,
     part,
@@ -43,7 +42,7 @@ _BATCH = ("create", "update", "delete")
 
 def translate(delivery: Delivery) -> Iterator[Part]:
     """The happenings of one resource, of a list, or of a batch."""
-    found = body_of(delivery.body, delivery.headers.get("content-type", ""))
+    found = delivery.content()
     topic = delivery.headers.get("x-wc-webhook-topic", "")
     resource, _, event = topic.partition(".")
     if isinstance(found, dict) and "webhook_id" in found and len(found) == 1:
