@@ -92,6 +92,14 @@ def lived() -> Iterator[Lived]:
 
 
 @pytest.fixture
+def lived_little() -> Iterator[Lived]:
+    """A small one of its own, for tests that change its programme."""
+    made = settled(MemoryStore(), 3)
+    yield made
+    made.app.store.close()
+
+
+@pytest.fixture
 def lived_in_database(database: str) -> Iterator[Lived]:
     """A smaller one on PostgreSQL."""
     made = settled(PostgresStore(database, create=True, shards=3), 8)

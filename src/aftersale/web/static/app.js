@@ -103,7 +103,6 @@
 
   // --- choices that go at once, and numbers that come while one writes -----------------------
   document.querySelectorAll("select[data-go]").forEach(select => select.addEventListener("change", () => select.form.submit()));
-  document.querySelectorAll(".period .button").forEach(button => { if (!document.getElementById("from")) button.hidden = true; });
   document.querySelectorAll("[data-live]").forEach(field => {
     const target = document.getElementById(field.dataset.live);
     let wait, mine = 0;

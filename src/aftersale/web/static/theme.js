@@ -6,7 +6,6 @@
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     if (!button) return;
-    button.hidden = false;
     button.addEventListener("click", () => {
       const dark = matchMedia("(prefers-color-scheme: dark)").matches;
       const now = root.dataset.theme || (dark ? "dark" : "light");
